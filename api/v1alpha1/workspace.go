@@ -1,0 +1,58 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// Workspace is one team's part of the mesh. It owns the hub namespace of the same
+// name: the team's services, routes and policies live there, and its workloads
+// carry the identity spiffe://TRUST-DOMAIN/ns/WORKSPACE/sa/SERVICE.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,categories=isthmus,shortName=ws
+// +kubebuilder:printcolumn:name="Tenant",type=string,JSONPath=`.spec.tenant`
+// +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].status`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type Workspace struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   WorkspaceSpec `json:"spec,omitempty"`
+	Status Status        `json:"status,omitempty"`
+}
+
+// WorkspaceSpec says which workloads and hostnames belong to the workspace.
+type WorkspaceSpec struct {
+	// Tenant is the name of the owning Tenant; empty means none.
+	// +optional
+	Tenant string `json:"tenant,omitempty"`
+
+	// Zones lists the zones the workspace lives in. Empty means every zone.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=256
+	Zones []string `json:"zones,omitempty"`
+
+	// Hostnames are the external names that Gateways of this workspace may serve, exact
+	// ("shop.example.com") or with a leading wildcard ("*.shop.example.com"). A name belongs to
+	// the oldest workspace that claims it. Empty means: any name no other workspace claims.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=256
+	Hostnames []string `json:"hostnames,omitempty"`
+
+	// Imports lists the workspaces whose exported services this one calls. The workloads of a
+	// workspace are configured for its own services and these; empty means its own only.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=256
+	Imports []string `json:"imports,omitempty"`
+}
+
+// WorkspaceList is a list of workspaces.
+//
+// +kubebuilder:object:root=true
+type WorkspaceList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Workspace `json:"items"`
+}

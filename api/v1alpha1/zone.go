@@ -1,0 +1,78 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// ZoneType says how an edge configures the workloads of a zone.
+//
+// +kubebuilder:validation:Enum=machines
+type ZoneType string
+
+// ZoneMachines is a zone of machines without Kubernetes: its edge runs Istio's Pilot.
+const ZoneMachines ZoneType = "machines"
+
+// Zone is a place where workloads run and which one edge configures.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,categories=isthmus,shortName=zn
+// +kubebuilder:printcolumn:name="Type",type=string,JSONPath=`.spec.type`
+// +kubebuilder:printcolumn:name="Edges",type=integer,JSONPath=`.status.edges`
+// +kubebuilder:printcolumn:name="Connected",type=string,JSONPath=`.status.conditions[?(@.type=="Connected")].status`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type Zone struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   ZoneSpec   `json:"spec"`
+	Status ZoneStatus `json:"status,omitempty"`
+}
+
+// ZoneSpec says what the zone is and where it lies.
+type ZoneSpec struct {
+	// Type is "machines".
+	// +kubebuilder:default=machines
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="the type of a zone cannot change: create another zone"
+	Type ZoneType `json:"type,omitempty"`
+
+	// Locality places the zone for failover.
+	// +optional
+	Locality Locality `json:"locality,omitempty"`
+
+	// Network names the network the zone's workloads share; workloads of one network reach each
+	// other directly. Empty means the zone's own name.
+	// +optional
+	Network string `json:"network,omitempty"`
+}
+
+// Locality is a place in Envoy's sense.
+type Locality struct {
+	// Region, for instance "europe-west".
+	// +optional
+	Region string `json:"region,omitempty"`
+	// Zone inside the region; empty means the name of the Zone object.
+	// +optional
+	Zone string `json:"zone,omitempty"`
+}
+
+// ZoneStatus is what the hub knows of the zone.
+type ZoneStatus struct {
+	Status `json:",inline"`
+
+	// Edges is how many edges are connected.
+	// +optional
+	Edges int32 `json:"edges"`
+
+	// Addresses are those at which agents reach the zone's edges, "host:port".
+	// +optional
+	// +listType=set
+	Addresses []string `json:"addresses,omitempty"`
+}
+
+// ZoneList is a list of zones.
+//
+// +kubebuilder:object:root=true
+type ZoneList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Zone `json:"items"`
+}
