@@ -88,10 +88,20 @@ func (a *Authority) Sign(csr []byte, id ID, ttl time.Duration, dns []string, ips
 // SignAuthority answers a certificate request with an intermediate that can sign leaves only.
 func (a *Authority) SignAuthority(csr []byte, zone string, ttl time.Duration) ([][]byte, error) {
 	t := a.template(ttl)
-	t.Subject = pkix.Name{Organization: []string{"Isthmus"}, CommonName: "zone " + zone + " of " + a.trustDomain}
+	t.Subject = pkix.Name{Organization: []string{"Isthmus"}, CommonName: zoneAuthorityName(zone, a.trustDomain)}
 	t.IsCA, t.MaxPathLenZero = true, true
 	t.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
 	return a.issue(csr, t)
+}
+
+// SignedByZone tells whether a verified certificate was signed by an authority of the zone: by any of
+// the zone's edges.
+func SignedByZone(leaf *x509.Certificate, zone, trustDomain string) bool {
+	return leaf.Issuer.CommonName == zoneAuthorityName(zone, trustDomain)
+}
+
+func zoneAuthorityName(zone, trustDomain string) string {
+	return "zone " + zone + " of " + trustDomain
 }
 
 func (a *Authority) template(ttl time.Duration) *x509.Certificate {

@@ -122,6 +122,17 @@ func TestLeafNeverOutlivesItsAuthority(t *testing.T) {
 	}
 }
 
+func TestSignedByZone(t *testing.T) {
+	w := newWorld(t)
+	ours, direct := w.peer(w.zone, identity.Workload("isthmus.local", "shop", "web"), time.Hour), w.peer(w.root, identity.Workload("isthmus.local", "shop", "web"), time.Hour)
+	if !identity.SignedByZone(ours.cert.Leaf, "dc1", "isthmus.local") {
+		t.Error("a zone does not know its own certificate")
+	}
+	if identity.SignedByZone(ours.cert.Leaf, "dc2", "isthmus.local") || identity.SignedByZone(direct.cert.Leaf, "dc1", "isthmus.local") {
+		t.Error("a zone claims a foreign certificate")
+	}
+}
+
 func TestHandshake(t *testing.T) {
 	w, other := newWorld(t), newWorld(t)
 	edge, web := identity.Edge("isthmus.local", "dc1", "e1"), identity.Workload("isthmus.local", "shop", "web")
@@ -133,21 +144,24 @@ func TestHandshake(t *testing.T) {
 			return nil
 		}
 	}
-	server, client := w.peer(w.zone, edge, time.Hour), w.peer(w.zone, web, time.Hour)
+	server, client := w.peer(w.root, edge, time.Hour), w.peer(w.zone, web, time.Hour)
+	usurper := w.peer(w.zone, edge, time.Hour)
 	late := func() time.Time { return start.Add(2 * time.Hour) }
 	cases := map[string]struct {
 		client *tls.Config
 		server *tls.Config
 		fails  string
 	}{
-		"OK":            {identity.ClientTLS(client, clock, want(edge)), identity.ServerTLS(server, clock), ""},
-		"Anonymous":     {identity.ClientTLS(peer{nil, w.root.Roots()}, clock, want(edge)), identity.ServerTLS(server, clock), ""},
-		"Pinned":        {identity.PinnedTLS(identity.Pin(w.root.Certificate()), clock, want(edge)), identity.ServerTLS(server, clock), ""},
-		"WrongIdentity": {identity.ClientTLS(client, clock, want(web)), identity.ServerTLS(server, clock), "want spiffe"},
-		"WrongPin":      {identity.PinnedTLS(identity.Pin(other.root.Certificate()), clock, want(edge)), identity.ServerTLS(server, clock), problem.PeerUntrusted.Code},
-		"ForeignRoot":   {identity.ClientTLS(other.peer(other.zone, web, time.Hour), clock, want(edge)), identity.ServerTLS(server, clock), problem.PeerUntrusted.Code},
-		"Expired":       {identity.ClientTLS(client, late, want(edge)), identity.ServerTLS(server, late), problem.PeerUntrusted.Code},
-		"ForeignClient": {identity.ClientTLS(peer{other.peer(other.zone, web, time.Hour).cert, w.root.Roots()}, clock, want(edge)), identity.ServerTLS(server, clock), "tls"},
+		"OK":                {identity.ClientTLS(client, clock, want(edge)), identity.ServerTLS(server, clock), ""},
+		"Anonymous":         {identity.ClientTLS(peer{nil, w.root.Roots()}, clock, want(edge)), identity.ServerTLS(server, clock), ""},
+		"Pinned":            {identity.PinnedTLS(identity.Pin(w.root.Certificate()), clock, want(edge)), identity.ServerTLS(server, clock), ""},
+		"WrongIdentity":     {identity.ClientTLS(client, clock, want(web)), identity.ServerTLS(server, clock), "want spiffe"},
+		"ZoneActsAsEdge":    {identity.ClientTLS(client, clock, want(edge)), identity.ServerTLS(usurper, clock), "may vouch for workloads only"},
+		"ZoneActsAsOwnEdge": {identity.ClientTLS(usurper, clock, want(edge)), identity.ServerTLS(server, clock), "may vouch for workloads only"},
+		"WrongPin":          {identity.PinnedTLS(identity.Pin(other.root.Certificate()), clock, want(edge)), identity.ServerTLS(server, clock), problem.PeerUntrusted.Code},
+		"ForeignRoot":       {identity.ClientTLS(other.peer(other.zone, web, time.Hour), clock, want(edge)), identity.ServerTLS(server, clock), problem.PeerUntrusted.Code},
+		"Expired":           {identity.ClientTLS(client, late, want(edge)), identity.ServerTLS(server, late), problem.PeerUntrusted.Code},
+		"ForeignClient":     {identity.ClientTLS(peer{other.peer(other.zone, web, time.Hour).cert, w.root.Roots()}, clock, want(edge)), identity.ServerTLS(server, clock), "tls"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -101,15 +101,24 @@ func verify(chain, roots []*x509.Certificate, now time.Time, accept func(ID) err
 		Roots: pool(roots), Intermediates: pool(chain[1:]), CurrentTime: now,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	}
-	if _, err := chain[0].Verify(options); err != nil {
+	chains, err := chain[0].Verify(options)
+	if err != nil {
 		return problem.PeerUntrusted.Because("the peer's certificate does not verify: %v", err)
 	}
 	id, err := OfCertificate(chain[0])
 	if err != nil {
 		return problem.PeerUntrusted.Because("%v", err)
 	}
+	if _, _, workload := id.AsWorkload(); !workload && ofZone(chains[0]) {
+		return problem.PeerUntrusted.Because("%s is signed by a zone, which may vouch for workloads only", id)
+	}
 	return accept(id)
 }
+
+// ofZone tells whether a verified chain's leaf was signed by a zone's authority: one that may sign
+// leaves only (see [Authority.SignAuthority]). A zone whose key is stolen so cannot pose as the hub
+// or as another zone's edge.
+func ofZone(chain []*x509.Certificate) bool { return len(chain) > 1 && chain[1].MaxPathLenZero }
 
 func pool(certificates []*x509.Certificate) *x509.CertPool {
 	p := x509.NewCertPool()

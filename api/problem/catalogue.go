@@ -44,6 +44,18 @@ var (
 	Invalid = Problem{"ISM1014", "Invalid",
 		"An object passes its schema but makes no valid configuration.",
 		"Correct the field the message names"}
+	RefNotFound = Problem{"ISM1015", "RefNotFound",
+		"An object names another one that does not exist.",
+		"Create it or correct the name"}
+	HostnameNotListed = Problem{"ISM1016", "HostnameNotListed",
+		"A hostname is not among those of its workspace.",
+		"Add it to spec.hostnames of the Workspace, or use another"}
+	NotAllowed = Problem{"ISM1017", "NotAllowedByListeners",
+		"A Gateway does not take a route.",
+		"Have the owner of the Gateway allow it in allowedRoutes of a listener"}
+	NoMatchingHostname = Problem{"ISM1018", "NoMatchingListenerHostname",
+		"A route and a listener have no hostname in common.",
+		"Correct hostnames of the route, or hostname of the listener"}
 )
 
 // Joining: tokens, certificates and identities.
@@ -69,11 +81,102 @@ var (
 	PeerUntrusted = Problem{"ISM2007", "PeerUntrusted",
 		"The other side's certificate is not from this mesh, or not of the expected role.",
 		"Check the address; after a restored or replaced hub join again"}
+	RequestInvalid = Problem{"ISM2008", "RequestInvalid",
+		"A certificate request cannot be read or does not prove possession of its key.",
+		"Upgrade or reinstall the program that asks; its requests are made by itself"}
+)
+
+// Edge: a zone's own troubles.
+var (
+	ResourceTooLarge = Problem{"ISM4001", "ResourceTooLarge",
+		"A generated object is larger than a message to an edge may be.",
+		"Split the object it was made from"}
+	StateNotSaved = Problem{"ISM4002", "StateNotSaved",
+		"An edge cannot write its state to disk; it serves from memory and would forget the newest changes in a restart.",
+		"Free space or repair the disk of the edge's data directory"}
+	StateCorrupt = Problem{"ISM4003", "StateCorrupt",
+		"A file of an edge's state is damaged and was set aside.",
+		"Check the disk; the edge fills the gap from the hub and from the agents when they connect"}
+	InstanceTaken = Problem{"ISM4004", "InstanceTaken",
+		"A workload uses the instance identifier of another one.",
+		"Join again with an empty data directory; do not copy one machine's directory to another"}
+	RegistrationInvalid = Problem{"ISM4005", "RegistrationInvalid",
+		"A workload registers something that cannot be served.",
+		"Correct what the message names on the agent's command line"}
+	WorkloadUnknown = Problem{"ISM4006", "WorkloadUnknown",
+		"A workload of another zone talks to this zone's edge.",
+		"Use the addresses of its own zone's edges, or join this zone with a new token"}
+	HubAway = Problem{"ISM4007", "HubAway",
+		"The edge has no connection to the hub; it serves what it has.",
+		"Check that the hub runs and that the edge reaches its feed address"}
+	CertificateEnding = Problem{"ISM4008", "CertificateEnding",
+		"An edge cannot renew its certificates.",
+		"Bring the hub back or correct what the message names, before they end"}
+	ZoneMoved = Problem{"ISM4009", "ZoneMoved",
+		"The region, locality or network of a zone changed while its edge runs.",
+		"Restart the edge"}
+	ResourceUnreadable = Problem{"ISM4010", "ResourceUnreadable",
+		"An edge cannot read something the hub sent.",
+		"Run the same version of hub and edge"}
+)
+
+// Agent: a machine's own troubles.
+var (
+	EdgeAway = Problem{"ISM5001", "EdgeAway",
+		"The agent has no connection to an edge of its zone; the machine serves what it has.",
+		"Check that an edge runs and that this machine reaches its address"}
+	EnvoyNotReady = Problem{"ISM5002", "EnvoyNotReady",
+		"Envoy does not serve.",
+		"Read the end of its log, which the message names or which lies in the data directory; the agent starts Envoy again by itself"}
+	EnvoyMissing = Problem{"ISM5003", "EnvoyMissing",
+		"There is no Envoy to run.",
+		"Install Envoy of the pinned version, or name it with --envoy"}
+	RenewalFailing = Problem{"ISM5004", "RenewalFailing",
+		"The certificate of the machine cannot be renewed.",
+		"Correct what the message names before the certificate ends; afterwards join again with a new token"}
+	ApplicationUnhealthy = Problem{"ISM5005", "ApplicationUnhealthy",
+		"The application does not answer its health check, so callers are sent elsewhere.",
+		"Start or repair the application, or correct --check"}
+	CaptureFailed = Problem{"ISM5006", "CaptureFailed",
+		"The application's traffic is not led through Envoy.",
+		"Correct what the message names and restart the agent, or join with --capture=explicit"}
+	ConfigurationRejected = Problem{"ISM5007", "ConfigurationRejected",
+		"Envoy refuses a part of its configuration; the rest is in force.",
+		"Correct what Envoy names, if it is of this machine, as a port that is taken; if not, the object that caused it says so in its status"}
+	CacheNotSaved = Problem{"ISM5008", "CacheNotSaved",
+		"The accepted configuration cannot be written to disk, so a reboot without an edge would serve an older one.",
+		"Free space or repair the disk of the agent's data directory"}
+	CacheDamaged = Problem{"ISM5009", "CacheDamaged",
+		"The saved configuration was damaged and is set aside; the edge sends it again.",
+		"Check the disk of the agent's data directory"}
+	RegistrationDoubtful = Problem{"ISM5010", "RegistrationDoubtful",
+		"The edge has a remark on what this machine registers.",
+		"Correct what the message names on the agent's command line"}
+	NotJoined = Problem{"ISM5011", "NotJoined",
+		"This machine has not joined, or its data directory is another one.",
+		"Run isthmus-agent join with a token, or name the directory with --data"}
+	AlreadyJoined = Problem{"ISM5012", "AlreadyJoined",
+		"The data directory belongs to a machine that has joined.",
+		"Use isthmus-agent run to go on as that machine, isthmus-agent leave --forget to end it, or another --data"}
+	AgentNotRunning = Problem{"ISM5013", "AgentNotRunning",
+		"No agent runs on this data directory.",
+		"Start it with isthmus-agent run; traffic goes on meanwhile if Envoy runs"}
+	SettingInvalid = Problem{"ISM5014", "SettingInvalid",
+		"A setting of the agent cannot be used.",
+		"Correct the flag or the line of agent.json that the message names"}
+	NamesUnanswered = Problem{"ISM5015", "NamesUnanswered",
+		"The agent cannot answer questions for names.",
+		"Free the address that the message names, or choose another one with --dns"}
 )
 
 // Catalogue lists every problem.
 var Catalogue = []Problem{
 	BackendNotFound, ParentNotFound, SelectsNothing, HostnameClaimed, Overridden, UnknownClass, PortWithoutProtocol,
 	Unsupported, RefNotPermitted, Rejected, SecretInvalid, DuplicateService, NoWorkspace, Invalid,
-	TokenMalformed, TokenUnknown, TokenExpired, TokenUsed, TokenForeign, IdentityRefused, PeerUntrusted,
+	RefNotFound, HostnameNotListed, NotAllowed, NoMatchingHostname,
+	TokenMalformed, TokenUnknown, TokenExpired, TokenUsed, TokenForeign, IdentityRefused, PeerUntrusted, RequestInvalid,
+	ResourceTooLarge, StateNotSaved, StateCorrupt, InstanceTaken, RegistrationInvalid, WorkloadUnknown, HubAway,
+	CertificateEnding, ZoneMoved, ResourceUnreadable,
+	EdgeAway, EnvoyNotReady, EnvoyMissing, RenewalFailing, ApplicationUnhealthy, CaptureFailed, ConfigurationRejected,
+	CacheNotSaved, CacheDamaged, RegistrationDoubtful, NotJoined, AlreadyJoined, AgentNotRunning, SettingInvalid, NamesUnanswered,
 }

@@ -4,4 +4,6 @@
 //
 // +kubebuilder:object:generate=true
 // +groupName=view.isthmus.dev
+// +k8s:openapi-gen=true
+// +k8s:openapi-model-package=dev.isthmus.view.v1alpha1
 package v1alpha1

@@ -1,0 +1,100 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/isthmus-mesh/isthmus/api/problem"
+)
+
+// folder is the data directory.
+type folder string
+
+func (f folder) path(name string) string { return filepath.Join(string(f), name) }
+
+func (f folder) settings() string   { return f.path("agent.json") }
+func (f folder) identity() string   { return f.path("identity.json") }
+func (f folder) member() string     { return f.path("member.json") }
+func (f folder) accepted() string   { return f.path("accepted.bin") }
+func (f folder) pendingKey() string { return f.path("pending-key.pem") }
+
+// Socket is where the agent of a data directory listens for other commands.
+func Socket(data string) string { return folder(data).path("agent.sock") }
+
+// make makes the directory. Root's may be entered by Envoy's user, who finds only what is his.
+func (f folder) make() error {
+	mode := fs.FileMode(0o700)
+	if os.Getuid() == 0 {
+		mode = 0o711
+	}
+	return os.MkdirAll(string(f), mode)
+}
+
+// lock keeps other agents away until the process ends or release is called.
+func (f folder) lock() (release func() error, err error) {
+	file, err := os.OpenFile(f.path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(errors.New("another agent runs on "+string(f)), file.Close())
+	}
+	return file.Close, nil
+}
+
+// replace writes a file as a whole: it is the old one or the new one, whenever the machine dies.
+func replace(path string, content []byte) error {
+	temp, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name())
+	_, err = temp.Write(content)
+	err = errors.Join(err, temp.Sync(), temp.Close())
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(temp.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+func writeJSON(path string, value any) error {
+	text, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return err
+	}
+	return replace(path, append(text, '\n'))
+}
+
+// Forget deletes everything a machine knows about itself. The agent must not run.
+func Forget(data string) error {
+	f := folder(data)
+	release, err := f.lock()
+	if err != nil {
+		return err
+	}
+	for _, path := range []string{f.identity(), f.settings(), f.member(), f.accepted(), f.pendingKey(), Socket(data), f.path("proxy"), f.path("lock")} {
+		if err := os.RemoveAll(path); err != nil {
+			return errors.Join(err, release())
+		}
+	}
+	return release()
+}
+
+func notJoined(data string) error {
+	return problem.NotJoined.Because("%s holds no identity", data)
+}

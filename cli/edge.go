@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/isthmus-mesh/isthmus/edge"
+)
+
+func (c *CLI) edgeCommand(build Build) *cobra.Command {
+	config := edge.Config{Version: build.Version}
+	var logs logging
+	command := &cobra.Command{
+		Use: "edge --join TOKEN", Short: "Run the edge of a zone", Args: cobra.NoArgs,
+		Long: `Run an edge: the control plane of a zone. It dials the hub and nothing dials into it but the zone's
+agents. isthmus zone create prints the line that starts one for the first time; after that it
+needs no token. It goes on without the hub, also over a restart.`,
+		Example: `  isthmus edge --join isthmus1.eyJu...
+  isthmus edge --advertise edge.dc1.example.com:15012`,
+		RunE: func(command *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(command.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			config.Log = logs.logger(c.streams.ErrOut)
+			config.DataDir = c.folder(config.DataDir, "edge")
+			if len(config.Advertise) == 0 {
+				address, err := reachable(config.Listen, hubsOf(config.HubAddresses, config.JoinToken))
+				if err != nil {
+					return err
+				}
+				config.Advertise = []string{address}
+			}
+			config.Ready = func(address string) { fmt.Fprintf(c.streams.Out, "The edge serves agents at %s.\n", address) }
+			return edge.Run(ctx, config)
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&config.JoinToken, "join", "", "join token of role edge; needed once")
+	flags.StringVar(&config.Name, "name", "", "name of this edge in its zone; default: the host's")
+	flags.StringVar(&config.DataDir, "data", "", "folder for everything it keeps; default: ~/.isthmus/edge")
+	flags.StringVar(&config.Listen, "listen", ":15012", "address for agents")
+	flags.StringSliceVar(&config.Advertise, "advertise", nil, "addresses at which agents reach this edge, HOST:PORT; default: --listen, or this machine's own address")
+	flags.StringSliceVar(&config.HubAddresses, "hub", nil, "addresses of the hub's feed, HOST:PORT; default: those of the token")
+	flags.StringVar(&config.StatusListen, "status-listen", "", "loopback address for /healthz, /readyz and /metrics; default: none")
+	logs.addTo(flags)
+	return command
+}

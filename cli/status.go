@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/isthmus-mesh/isthmus/cli/hubclient"
+)
+
+// Proxies that lag behind the newest revision get this long before status calls it a problem: a
+// change normally reaches them within a second.
+const (
+	settleTime = 3 * time.Second
+	settleStep = 200 * time.Millisecond
+)
+
+func (c *CLI) status() *cobra.Command {
+	var form output
+	command := &cobra.Command{
+		Use: "status", Short: "Say how the mesh is, and what to do", Args: cobra.NoArgs,
+		Long: `Say how hub, zones, edges and proxies are, and what needs attention, with what to do about it:
+edges and agents that are away, warnings of edges, configuration that Envoy refused, workloads that
+are not healthy, objects that are not accepted or that contradict each other.
+
+The exit code is 0 when all is well, 3 when something needs attention, 4 when the hub does not
+answer. Traffic goes on in all of these cases.`,
+		Example: "  isthmus status\n  isthmus status -o json",
+		RunE: func(command *cobra.Command, _ []string) error {
+			hub, err := c.client()
+			if err != nil {
+				return err
+			}
+			state, err := settled(command.Context(), hub)
+			if err != nil {
+				return fmt.Errorf("ask the hub at %s how the mesh is: %w", hub.Address(), err)
+			}
+			health := examine(hub.Address(), state)
+			if err := form.print(c.streams.Out, health, health.words); err != nil {
+				return err
+			}
+			if len(health.Findings) > 0 {
+				return &exit{code: ExitDegraded}
+			}
+			return nil
+		},
+	}
+	form.addTo(command)
+	return command
+}
+
+// settled returns the state of the mesh once every proxy has the newest revision, or after settleTime.
+func settled(ctx context.Context, hub *hubclient.Client) (hubclient.State, error) {
+	step := time.NewTicker(settleStep)
+	defer step.Stop()
+	patience, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	for {
+		state, err := hub.State(ctx)
+		if err != nil || !lags(state) {
+			return state, err
+		}
+		select {
+		case <-step.C:
+		case <-patience.Done():
+			return state, ctx.Err()
+		}
+	}
+}
+
+func lags(s hubclient.State) bool {
+	for _, r := range s.Revisions {
+		if r.Status.Current < r.Status.Proxies {
+			return true
+		}
+	}
+	return false
+}
+
+// findingsShown bounds what status prints in words; data has all.
+const findingsShown = 20
+
+func (h health) words(w io.Writer) error {
+	fmt.Fprintf(w, "Hub      %s, %s\n", h.Hub.Address, readiness(h.Hub))
+	for _, z := range h.Zones {
+		fmt.Fprintf(w, "Zone     %s: %s, %d of %d proxies on revision %d\n", z.Name, count(int(z.Edges), "edge"), z.Current, z.Proxies, z.Revision)
+	}
+	fmt.Fprintf(w, "Mesh     %s, %d unhealthy; %s, %d connected\n\n",
+		count(h.Workloads.Total, "workload"), h.Workloads.Unhealthy, count(h.Proxies.Total, "proxy"), h.Proxies.Connected)
+	if len(h.Findings) == 0 {
+		_, err := fmt.Fprintln(w, "All is well.")
+		return err
+	}
+	fmt.Fprintf(w, "%s attention:\n", count(len(h.Findings), "matter needs"))
+	for i, f := range h.Findings {
+		if i == findingsShown {
+			fmt.Fprintf(w, "  and %d more: isthmus status -o json\n", len(h.Findings)-i)
+			break
+		}
+		f.words(w)
+	}
+	return nil
+}
+
+func (f finding) words(w io.Writer) {
+	fmt.Fprintf(w, "  %s: %s\n", f.Subject, f.Problem)
+	if f.Remedy != "" {
+		fmt.Fprintf(w, "      %s\n", f.Remedy)
+	}
+}
+
+func readiness(h hubHealth) string {
+	if h.Ready {
+		return "ready"
+	}
+	return "not ready"
+}
+
+// plurals of the nouns that count is used with.
+var plurals = map[string]string{"edge": "edges", "workload": "workloads", "proxy": "proxies", "matter needs": "matters need"}
+
+func count(n int, noun string) string {
+	if n != 1 {
+		noun = plurals[noun]
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}

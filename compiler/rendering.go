@@ -1,0 +1,52 @@
+package compiler
+
+import (
+	"slices"
+
+	"github.com/isthmus-mesh/isthmus/feed/feedpb"
+)
+
+// rendering is what a unit makes for the zones that one place reaches.
+type rendering struct {
+	reach     key
+	resources []*feedpb.Resource
+}
+
+// same compares by version and origins, without looking into messages.
+func (r *rendering) same(other any) bool {
+	o, is := other.(*rendering)
+	return is && r.reach == o.reach && slices.EqualFunc(r.resources, o.resources, sameResource)
+}
+
+func sameResource(a, b *feedpb.Resource) bool {
+	return a.Name == b.Name && a.Version == b.Version && slices.EqualFunc(a.Origins, b.Origins, sameOrigin)
+}
+
+func sameOrigin(a, b *feedpb.Origin) bool {
+	return a.Kind == b.Kind && a.Namespace == b.Namespace && a.Name == b.Name && a.Field == b.Field && a.Generation == b.Generation
+}
+
+// render is the result of a unit that makes resources for the zones of a workspace.
+func render(w *work, workspace string, resources ...*feedpb.Resource) *rendering {
+	return renderFor(w, key{unit: unitReach, namespace: workspace}, resources...)
+}
+
+// renderFor tells the objects that resources are made from.
+func renderFor(w *work, reach key, resources ...*feedpb.Resource) *rendering {
+	for _, resource := range resources {
+		told := make(map[key]bool, len(resource.Origins))
+		for _, from := range resource.Origins {
+			if to := statusKey(from.Kind, from.Namespace, from.Name); !told[to] {
+				told[to] = true
+				w.send(to, made{resource.Name, reach})
+			}
+		}
+	}
+	return &rendering{reach: reach, resources: resources}
+}
+
+// made tells a status which resource is made from its object.
+type made struct {
+	resource string
+	reach    key
+}

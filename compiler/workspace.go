@@ -1,0 +1,108 @@
+package compiler
+
+import (
+	"iter"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/isthmus-mesh/isthmus/api/problem"
+	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
+)
+
+// workspace is what other units need to know of a Workspace.
+type workspace struct {
+	name   string
+	labels map[string]string
+	// listed says that the workspace names the hostnames it may serve.
+	listed bool
+}
+
+// workspaceOf computes unitWorkspace: nil when there is no Workspace of that name.
+func workspaceOf(w *work) any {
+	for m := range w.members() {
+		ws := m.(*v1alpha1.Workspace)
+		checkWorkspace(w, ws)
+		return &workspace{name: ws.Name, labels: ws.Labels, listed: len(ws.Spec.Hostnames) > 0}
+	}
+	return nil
+}
+
+// checkWorkspace reports references of a workspace that lead nowhere.
+func checkWorkspace(w *work, ws *v1alpha1.Workspace) {
+	missing := func(kind, name, field string) {
+		if name != "" && value[any](w, inputKey(kind, "", name)) == nil {
+			w.report(kindWorkspace, "", ws.Name, against(v1alpha1.ConditionResolvedRefs,
+				problem.RefNotFound.Because("%s names %s %q, which does not exist", field, kind, name)))
+		}
+	}
+	missing(kindTenant, ws.Spec.Tenant, "spec.tenant")
+	for _, zone := range ws.Spec.Zones {
+		missing(kindZone, zone, "spec.zones")
+	}
+	for _, imported := range ws.Spec.Imports {
+		missing(kindWorkspace, imported, "spec.imports")
+	}
+}
+
+// fleet computes unitFleet: the names of all zones, sorted.
+func fleet(w *work) any { return names(w.members()) }
+
+// importers computes unitImporters: the names of workspaces, sorted.
+func importers(w *work) any { return names(w.members()) }
+
+// names are strings of messages, sorted, once each; nil if there are none.
+func names(messages iter.Seq[any]) any {
+	var all []string
+	for m := range messages {
+		if name, is := m.(string); is && name != "" {
+			all = append(all, name)
+		}
+	}
+	if all == nil {
+		return nil
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// reach computes unitReach: the zones that something of a workspace, a zone or the mesh goes to.
+func reach(w *work) any {
+	if w.node.key.namespace == "" {
+		return names(w.members())
+	}
+	all := value[[]string](w, key{unit: unitFleet})
+	for m := range w.members() {
+		ws := m.(*v1alpha1.Workspace)
+		zones := make([]string, 0, len(all))
+		for _, zone := range all {
+			if len(ws.Spec.Zones) == 0 || slices.Contains(ws.Spec.Zones, zone) {
+				zones = append(zones, zone)
+				w.send(key{unit: unitZoneInfo, name: zone}, ws.Name)
+			}
+		}
+		return zones
+	}
+	return nil
+}
+
+// population computes unitPopulation: the label sets of a workspace's workloads.
+func population(w *work) any {
+	var all []map[string]string
+	for m := range w.members() {
+		all = append(all, m.(*Discovered).Labels...)
+	}
+	return all
+}
+
+// older orders objects of one kind by the rule for conflicts: age, then namespace and name.
+func older(a, b metav1.Object) int {
+	at, bt := a.GetCreationTimestamp(), b.GetCreationTimestamp()
+	switch {
+	case at.Before(&bt):
+		return -1
+	case bt.Before(&at):
+		return 1
+	}
+	return compareNames(a.GetNamespace(), a.GetName(), b.GetNamespace(), b.GetName())
+}

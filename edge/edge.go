@@ -1,0 +1,215 @@
+package edge
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/isthmus-mesh/isthmus/api/problem"
+	"github.com/isthmus-mesh/isthmus/edge/admission"
+	"github.com/isthmus-mesh/isthmus/edge/pilot"
+	"github.com/isthmus-mesh/isthmus/edge/roster"
+	"github.com/isthmus-mesh/isthmus/feed"
+	"github.com/isthmus-mesh/isthmus/feed/feedpb"
+	"github.com/isthmus-mesh/isthmus/identity"
+)
+
+// edge is a running edge's parts.
+type edge struct {
+	config     Config
+	listener   net.Listener
+	wallet     *wallet
+	files      *files
+	conditions *conditions
+	status     *status
+	refusals   *admission.Refusals
+	zone       *zone
+	roster     *roster.Roster
+	client     *feed.Client
+	pilot      *pilot.Pilot // set before the roster runs
+}
+
+// Run runs an edge until ctx ends, and then returns nil. Without a configuration on disk it waits for
+// the hub's first one before it serves agents. A process can run one edge.
+func Run(ctx context.Context, config Config) error {
+	config, err := config.withDefaults()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(config.DataDir, 0o700); err != nil {
+		return fmt.Errorf("the edge's data directory: %w", err)
+	}
+	unlock, err := lock(config.DataDir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	e := &edge{config: config}
+	if e.listener, err = listen(config.Listen); err != nil {
+		return err
+	}
+	defer e.listener.Close()
+	if err := e.join(ctx); err != nil {
+		return ignoreEnd(ctx, err)
+	}
+	defer e.wallet.journal.Close()
+	if err := e.assemble(); err != nil {
+		return err
+	}
+	defer e.files.close()
+	return ignoreEnd(ctx, e.run(ctx))
+}
+
+// join makes sure that the edge has credentials.
+func (e *edge) join(ctx context.Context) (err error) {
+	if e.wallet, err = openWallet(filepath.Join(e.config.DataDir, "credentials"), e.config.Now); err != nil {
+		return err
+	}
+	if err := e.wallet.join(ctx, e.config); err != nil {
+		return errors.Join(err, e.wallet.journal.Close())
+	}
+	c := e.wallet.newest.Load()
+	e.config.Log = e.config.Log.With("zone", c.zone, "edge", c.name)
+	if e.config.HubAddresses == nil {
+		e.config.HubAddresses = c.hub
+	}
+	if e.config.Advertise == nil {
+		e.config.Advertise = []string{e.listener.Addr().String()}
+	}
+	return nil
+}
+
+// assemble opens the files and makes the parts that do not need the first configuration.
+func (e *edge) assemble() (err error) {
+	e.conditions = &conditions{byPlace: map[string]*problem.Error{}, changed: func() { e.reportConditions() }}
+	e.status = &status{conditions: e.conditions, metrics: prometheus.NewRegistry()}
+	e.refusals = admission.NewRefusals(e.config.Log, e.status.metrics)
+	c := e.wallet.newest.Load()
+	e.client = feed.NewClient(feed.ClientConfig{
+		Addresses: e.config.HubAddresses, TLS: func() *tls.Config { return identity.ClientTLS(e.wallet, e.config.Now, onlyHub) },
+		Zone: c.zone, Edge: c.name, Version: e.config.Version, Advertise: e.config.Advertise,
+		Have:      func() (int64, map[string]string) { return e.files.bundle.Versions() },
+		Apply:     func(ctx context.Context, r feed.Revision) error { return e.zone.Apply(ctx, r) },
+		Inventory: e.inventory, Changed: e.hubChanged, Log: e.config.Log,
+	})
+	if e.files, err = openFiles(e.config, e.conditions); err != nil {
+		return err
+	}
+	e.zone = newZone(c.zone, e.files.bundle, e.conditions, e.files.saved("bundle"))
+	e.roster, err = roster.New(e.rosterConfig())
+	e.files.damaged("workloads", err)
+	return nil
+}
+
+func (e *edge) place() admission.Zone {
+	c := e.wallet.newest.Load()
+	return admission.Zone{Name: c.zone, TrustDomain: c.trustDomain}
+}
+
+func (e *edge) edges() []string { return e.config.Advertise }
+
+func (e *edge) rosterConfig() roster.Config {
+	return roster.Config{
+		Zone: e.place(), Journal: e.files.workloads, Saved: e.files.saved("workloads"),
+		Publish: func(upserts []*roster.Workload, gone []string) { e.zone.publish(e.pilot, upserts, gone) },
+		NodeID:  func(w *roster.Workload) string { return e.pilot.NodeID(toPilot(w)) },
+		Settle:  func(ctx context.Context) error { return e.pilot.WaitAcknowledged(ctx) },
+		Report:  e.client.Report, Edges: e.edges, Lease: e.config.Lease, Forget: e.config.Forget,
+		Now: e.config.Now, Refusals: e.refusals, Log: e.config.Log, Metrics: e.status.metrics,
+	}
+}
+
+// run starts everything and ends everything when one part fails or ctx ends.
+func (e *edge) run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return e.client.Run(ctx) })
+	group.Go(func() error {
+		return e.wallet.renew(ctx, e.client, func(p *problem.Error) { e.conditions.set("Certificate", p) })
+	})
+	group.Go(func() error { return e.files.retry(ctx) })
+	group.Go(func() error { return e.status.serve(ctx, e.config.StatusListen) })
+	group.Go(func() error { return e.serve(ctx) })
+	return group.Wait()
+}
+
+// serve serves agents as soon as there is a configuration.
+func (e *edge) serve(ctx context.Context) error {
+	select {
+	case <-e.zone.known:
+	case <-ctx.Done():
+		return nil
+	}
+	p, err := e.newPilot()
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return p.Run(ctx) })
+	if err := e.populate(ctx, group, p); err != nil {
+		return errors.Join(err, group.Wait())
+	}
+	server := e.server(p)
+	group.Go(func() error { return server.Serve(e.listener) })
+	group.Go(func() error { <-ctx.Done(); server.Stop(); return nil })
+	e.status.ready.Store(true)
+	e.config.Log.Info("serving agents", "listen", e.listener.Addr(), "revision", e.files.bundle.Revision(), "workloads", len(e.roster.All()))
+	if e.config.Ready != nil {
+		e.config.Ready(e.listener.Addr().String())
+	}
+	return group.Wait()
+}
+
+// populate gives Pilot the workloads remembered, then the configuration, which lets proxies in.
+func (e *edge) populate(ctx context.Context, group *errgroup.Group, p *pilot.Pilot) error {
+	e.pilot = p
+	group.Go(func() error { return e.roster.Run(ctx) })
+	select {
+	case <-e.roster.Flushed():
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	e.zone.open(p)
+	return nil
+}
+
+func (e *edge) newPilot() (*pilot.Pilot, error) {
+	info, err := e.zone.info()
+	if err != nil {
+		info = &feedpb.ZoneInfo{} // reported when it was read; the zone's name stands for all of it
+	}
+	c := e.wallet.newest.Load()
+	return pilot.New(pilot.Config{
+		Zone: c.zone, TrustDomain: c.trustDomain,
+		Network: cmp.Or(info.Network, c.zone), Region: cmp.Or(info.Region, c.zone), Locality: cmp.Or(info.Zone, c.zone),
+		Roots: e.wallet.Roots, Dir: filepath.Join(e.config.DataDir, "pilot"), Events: events{e.client.Report}, Log: e.config.Log,
+	})
+}
+
+func (e *edge) hubChanged(err error) {
+	if err == nil {
+		e.conditions.set("Hub", nil)
+		return
+	}
+	e.conditions.set("Hub", problem.HubAway.Because("%v", err))
+}
+
+func (e *edge) reportConditions() {
+	e.client.Report(&feedpb.ReportRequest{Conditions: e.conditions.all(), ConditionsSet: true})
+}
+
+// ignoreEnd turns an error that only says that ctx ended into success.
+func ignoreEnd(ctx context.Context, err error) error {
+	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, grpc.ErrServerStopped)) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,74 @@
+package edge
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	grpccredentials "google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/isthmus-mesh/isthmus/edge/admission"
+	"github.com/isthmus-mesh/isthmus/edge/pilot"
+	"github.com/isthmus-mesh/isthmus/edge/roster"
+	"github.com/isthmus-mesh/isthmus/identity"
+	"github.com/isthmus-mesh/isthmus/machine/machinepb"
+)
+
+// requestBytes is the largest message of an agent: the versions of all that its Envoy has.
+const requestBytes = 8 << 20
+
+// machine is what agents talk to, beside Pilot.
+type machine struct {
+	machinepb.UnimplementedMachineServer
+	desk   *admission.Desk
+	roster *roster.Roster
+}
+
+// Join implements [machinepb.MachineServer].
+func (m machine) Join(ctx context.Context, r *machinepb.JoinRequest) (*machinepb.JoinResponse, error) {
+	return m.desk.Join(ctx, r)
+}
+
+// Renew implements [machinepb.MachineServer].
+func (m machine) Renew(ctx context.Context, r *machinepb.RenewRequest) (*machinepb.JoinResponse, error) {
+	return m.desk.Renew(ctx, r)
+}
+
+// Attend implements [machinepb.MachineServer].
+func (m machine) Attend(stream grpc.BidiStreamingServer[machinepb.AttendRequest, machinepb.AttendResponse]) error {
+	return m.roster.Attend(stream)
+}
+
+// server is the one port for agents: Machine and Envoy's discovery service.
+func (e *edge) server(p *pilot.Pilot) *grpc.Server {
+	server := grpc.NewServer(
+		grpc.Creds(grpccredentials.NewTLS(identity.ServerTLS(e.wallet, e.config.Now))),
+		grpc.MaxRecvMsgSize(requestBytes), grpc.StreamInterceptor(e.onlyOfZone),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+	)
+	machinepb.RegisterMachineServer(server, machine{desk: e.desk(), roster: e.roster})
+	p.Register(server)
+	return server
+}
+
+func (e *edge) desk() *admission.Desk {
+	return admission.New(admission.Config{
+		Zone: e.place(), Authority: func() *identity.Authority { return e.wallet.newest.Load().authority },
+		Tokens: e.zone.tokens, Ledger: e.files.tokens, Redeem: e.client.Redeem, Edges: e.edges,
+		TTL: e.config.CertificateTTL, Now: e.config.Now, Refusals: e.refusals, Log: e.config.Log,
+	})
+}
+
+// onlyOfZone refuses discovery to whoever is no workload of the zone. Pilot checks which workload. The
+// Machine service checks for itself, because newcomers have no certificate yet.
+func (e *edge) onlyOfZone(service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	if !strings.HasPrefix(info.FullMethod, "/"+machinepb.Machine_ServiceDesc.ServiceName+"/") {
+		if _, err := e.place().Caller(stream.Context()); err != nil {
+			return e.refusals.Status(stream.Context(), "Discover", err)
+		}
+	}
+	return handle(service, stream)
+}

@@ -1,0 +1,119 @@
+package pilot
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+
+	"istio.io/istio/pilot/pkg/model"
+	"istio.io/istio/pkg/config"
+	"istio.io/istio/pkg/config/schema/collection"
+	"istio.io/istio/pkg/config/schema/collections"
+	"istio.io/istio/pkg/config/schema/gvk"
+	"istio.io/istio/pkg/kube/krt"
+)
+
+// store holds the Istio objects that proxies get, and answers Istio's questions for them. It is written
+// only by [Pilot] and announces nothing: whoever writes also pushes.
+type store struct {
+	virtualServices virtualServices
+
+	mu      sync.RWMutex // guards the rest
+	objects map[config.GroupVersionKind]map[key]config.Config
+}
+
+// key names an object among those of its kind.
+type key struct{ namespace, name string }
+
+func newStore(stop <-chan struct{}) *store {
+	return &store{
+		virtualServices: newVirtualServices(stop),
+		objects:         map[config.GroupVersionKind]map[key]config.Config{},
+	}
+}
+
+// put adds or replaces an object; the object is not changed afterwards.
+func (s *store) put(c config.Config) {
+	if c.GroupVersionKind == gvk.VirtualService {
+		s.virtualServices.put(c)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kind := s.objects[c.GroupVersionKind]
+	if kind == nil {
+		kind = map[key]config.Config{}
+		s.objects[c.GroupVersionKind] = kind
+	}
+	kind[key{c.Namespace, c.Name}] = c
+}
+
+// drop removes an object; one that is not there is no error.
+func (s *store) drop(kind config.GroupVersionKind, namespace, name string) {
+	if kind == gvk.VirtualService {
+		s.virtualServices.drop(namespace, name)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.objects[kind], key{namespace, name})
+}
+
+// Schemas implements [model.ConfigStore].
+func (s *store) Schemas() collection.Schemas { return collections.Pilot }
+
+// Get implements [model.ConfigStore]: nil when there is no such object.
+func (s *store) Get(kind config.GroupVersionKind, name, namespace string) *config.Config {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if c, ok := s.objects[kind][key{namespace, name}]; ok {
+		return &c
+	}
+	return nil
+}
+
+// List implements [model.ConfigStore]; sorted, so that what is generated from it is stable.
+func (s *store) List(kind config.GroupVersionKind, namespace string) []config.Config {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var out []config.Config
+	for k, c := range s.objects[kind] {
+		if namespace == model.NamespaceAll || namespace == k.namespace {
+			out = append(out, c)
+		}
+	}
+	slices.SortFunc(out, func(a, b config.Config) int {
+		return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name)
+	})
+	return out
+}
+
+var errReadOnly = errors.New("configuration comes from the hub only")
+
+// Create implements [model.ConfigStore] and refuses.
+func (s *store) Create(config.Config) (string, error) { return "", errReadOnly }
+
+// Update implements [model.ConfigStore] and refuses.
+func (s *store) Update(config.Config) (string, error) { return "", errReadOnly }
+
+// UpdateStatus implements [model.ConfigStore] and refuses.
+func (s *store) UpdateStatus(config.Config) (string, error) { return "", errReadOnly }
+
+// Delete implements [model.ConfigStore] and refuses.
+func (s *store) Delete(config.GroupVersionKind, string, string, *string) error { return errReadOnly }
+
+// RegisterEventHandler implements [model.ConfigStoreController]: there are no events.
+func (s *store) RegisterEventHandler(config.GroupVersionKind, model.EventHandler) {}
+
+// Run implements [model.ConfigStoreController]: there is nothing to run.
+func (s *store) Run(<-chan struct{}) {}
+
+// HasSynced implements [model.ConfigStoreController].
+func (s *store) HasSynced() bool { return true }
+
+// KrtCollection implements [model.ConfigStoreController] for the one kind that Istio reads that way.
+func (s *store) KrtCollection(kind config.GroupVersionKind) krt.Collection[config.Config] {
+	if kind != gvk.VirtualService {
+		return nil
+	}
+	return s.virtualServices.objects
+}

@@ -1,0 +1,16 @@
+// Package roster is the table of a zone's workloads: what agents register, how healthy it is, and
+// since when nobody looks after it.
+//
+// An agent attends on a stream. Who the workload is comes from the certificate of that stream; what it
+// serves comes from what the agent says. The end of a stream removes nothing: agents are upgraded,
+// edges restart. A workload without an agent is probed after a lease, is unhealthy while its proxy cannot be
+// reached, and is forgotten when that lasts long enough. Leaving is said explicitly, and is answered
+// when the workload's callers know.
+//
+// How a change travels: it is made in the table under the lock, which never waits for anything. One
+// goroutine takes all changes made so far to the proxies ([Config.Publish]) and to the hub
+// ([Config.Report]), another takes them to the disk. Both take the newest state, so changes that come
+// faster than they go coalesce, and none waits for the disk.
+//
+// Methods may be called from any goroutine, Attend by gRPC; Run must run for changes to travel.
+package roster

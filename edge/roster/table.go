@@ -1,0 +1,158 @@
+package roster
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/isthmus-mesh/isthmus/api/problem"
+	"github.com/isthmus-mesh/isthmus/edge/admission"
+	"github.com/isthmus-mesh/isthmus/machine/machinepb"
+)
+
+// entry is a row of the table; it is guarded by the roster's mutex.
+type entry struct {
+	// workload is the row's newest state, replaced at every change.
+	workload *Workload
+	// published is the state that proxies have; nil means none.
+	published *Workload
+	// health is what the agent said last.
+	health *machinepb.Health
+	// session is the agent's newest stream; nil while no agent attends.
+	session *session
+	// due is when a workload without an agent is looked after.
+	due time.Time
+	// lost is since when its proxy cannot be reached; zero when it can.
+	lost    time.Time
+	leaving bool
+}
+
+// session is one Attend stream. Another of the same workload replaces it.
+type session struct{ name string }
+
+// refresh derives the workload's state from the row's facts. It reports whether anything changed.
+func (e *entry) refresh(registration *machinepb.Workload) bool {
+	next := *e.workload
+	next.Registration = registration
+	next.Connected = e.session != nil
+	next.Healthy, next.Reason = e.health.GetHealthy(), e.health.GetReason()
+	switch {
+	case e.leaving:
+		next.Healthy, next.Reason = false, "leaving"
+	case !e.lost.IsZero():
+		next.Healthy, next.Reason = false, "its agent is gone and its proxy cannot be reached"
+	case e.health == nil:
+		next.Reason = "its agent has not said yet whether it is healthy"
+	}
+	old := e.workload
+	e.workload = &next
+	return !next.serves(old) || next.Connected != old.Connected || next.Reason != old.Reason
+}
+
+// register begins a session: a new row, or a row whose agent is back.
+func (r *Roster) register(who admission.Caller, w *machinepb.Workload, health *machinepb.Health) (*session, error) {
+	name := nameOf(who.Workspace, who.Service, w.Instance)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if owner, ok := r.instances[w.Instance]; ok && owner != name {
+		return nil, problem.InstanceTaken.Because("instance %s belongs to workload %s", w.Instance, owner)
+	}
+	e := r.rows[name]
+	if e == nil {
+		e = &entry{workload: &Workload{Name: name, Workspace: who.Workspace, Service: who.Service}}
+		r.rows[name], r.instances[w.Instance] = e, name
+	}
+	e.session, e.lost, e.leaving = &session{name}, time.Time{}, false
+	if health != nil {
+		e.health = health
+	}
+	fresh := *e.workload
+	fresh.Role = who.Role
+	e.workload = &fresh
+	e.refresh(w)
+	r.touch(name)
+	return e.session, nil
+}
+
+// update changes the row of a session; nil means unchanged. It reports false when the session was
+// replaced by a newer one.
+func (r *Roster) update(s *session, w *machinepb.Workload, health *machinepb.Health, leave bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.rows[s.name]
+	if e == nil || e.session != s {
+		return false
+	}
+	if health != nil {
+		e.health = health
+	}
+	if w == nil {
+		w = e.workload.Registration
+	}
+	e.leaving = e.leaving || leave
+	if e.refresh(w) {
+		r.touch(s.name)
+	}
+	return true
+}
+
+// end ends a session: the row goes if the workload has left, and waits for its lease otherwise.
+func (r *Roster) end(s *session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.rows[s.name]
+	if e == nil || e.session != s {
+		return
+	}
+	if e.leaving {
+		r.remove(s.name)
+		return
+	}
+	e.session, e.due = nil, r.config.Now().Add(r.config.Lease)
+	e.refresh(e.workload.Registration)
+	r.touch(s.name)
+}
+
+// remove takes a row out; the caller holds the lock.
+func (r *Roster) remove(name string) {
+	delete(r.instances, r.rows[name].workload.Registration.Instance)
+	delete(r.rows, name)
+	r.touch(name)
+}
+
+// get returns a workload, or nil.
+func (r *Roster) get(name string) *Workload {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.rows[name]; e != nil {
+		return e.workload
+	}
+	return nil
+}
+
+// All returns the workloads, sorted by name.
+func (r *Roster) All() []*Workload {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make([]*Workload, 0, len(r.rows))
+	for _, name := range slices.Sorted(maps.Keys(r.rows)) {
+		all = append(all, r.rows[name].workload)
+	}
+	return all
+}
+
+// restore fills the table from disk; every workload's lease begins now.
+func (r *Roster) restore(content map[string][]byte) (errs []error) {
+	now := r.config.Now()
+	for name, raw := range content {
+		e, err := decode(name, raw, now)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		e.due = now.Add(r.config.Lease)
+		r.rows[name], r.instances[e.workload.Registration.Instance] = e, name
+		r.touch(name)
+	}
+	return errs
+}

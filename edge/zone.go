@@ -1,0 +1,184 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/isthmus-mesh/isthmus/api/problem"
+	"github.com/isthmus-mesh/isthmus/edge/admission"
+	"github.com/isthmus-mesh/isthmus/edge/bundle"
+	"github.com/isthmus-mesh/isthmus/edge/pilot"
+	"github.com/isthmus-mesh/isthmus/edge/roster"
+	"github.com/isthmus-mesh/isthmus/feed"
+	"github.com/isthmus-mesh/isthmus/feed/feedpb"
+)
+
+// zone takes the zone's configuration from the hub and the disk to those who use it.
+type zone struct {
+	name       string
+	bundle     *bundle.Bundle
+	tokens     *admission.Tokens
+	conditions *conditions
+	// saved is told how each attempt to write the bundle went.
+	saved func(error)
+	// known is closed when there is a configuration.
+	known    chan struct{}
+	announce func() // closes known, once
+
+	// pilot is nil until open.
+	pilot   atomic.Pointer[pilot.Pilot]
+	mu      sync.Mutex // orders what Pilot is given, and guards newborn
+	newborn newborn
+}
+
+// newZone begins with what the disk has.
+func newZone(name string, b *bundle.Bundle, c *conditions, saved func(error)) *zone {
+	z := &zone{name: name, bundle: b, tokens: admission.NewTokens(), conditions: c, saved: saved, known: make(chan struct{}), newborn: newNewborn()}
+	z.announce = sync.OnceFunc(func() { close(z.known) })
+	b.Each("", z.read)
+	if b.Revision() > 0 {
+		z.announce()
+	}
+	return z
+}
+
+// Apply makes a revision effective: for proxies first, for newcomers, then on disk. It is
+// [feed.ClientConfig.Apply]. What Pilot cannot read or proxies refuse is reported for itself and
+// refuses nothing else.
+func (z *zone) Apply(_ context.Context, revision feed.Revision) error {
+	z.serve(revision)
+	z.saved(z.bundle.Save())
+	z.announce()
+	return nil
+}
+
+func (z *zone) serve(revision feed.Revision) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	for _, r := range revision.Upserts {
+		z.read(r)
+	}
+	for _, name := range revision.Removed {
+		z.forget(name)
+	}
+	z.bundle.Put(revision)
+	z.place(revision)
+}
+
+// place gives Pilot its part of a revision, and the services that the bundle lacks.
+func (z *zone) place(revision feed.Revision) {
+	p := z.pilot.Load()
+	if p == nil {
+		return
+	}
+	var upserts []*feedpb.Resource
+	for _, r := range revision.Upserts {
+		if !ours(r.Name) {
+			upserts = append(upserts, r)
+		}
+	}
+	added, dropped := z.newborn.reconcile(z.bundle.Get)
+	upserts = append(upserts, added...)
+	var removed []string
+	for _, name := range append(revision.Removed, dropped...) {
+		if !ours(name) && !z.newborn.serves(name) {
+			removed = append(removed, name)
+		}
+	}
+	_ = p.Apply(revision.Number, upserts, removed) // what is wrong reaches the hub as rejections
+}
+
+// publish takes the roster's changes to Pilot: first services that are new, then their endpoints.
+func (z *zone) publish(p *pilot.Pilot, upserts []*roster.Workload, gone []string) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if z.newborn.note(upserts, gone) {
+		z.place(feed.Revision{Number: z.bundle.Revision()})
+	}
+	workloads := make([]pilot.Workload, 0, len(upserts))
+	for _, w := range upserts {
+		workloads = append(workloads, toPilot(w))
+	}
+	p.SetWorkloads(workloads, gone)
+}
+
+// open lets proxies in: Pilot gets everything known, and every revision from now on.
+func (z *zone) open(p *pilot.Pilot) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.pilot.Store(p)
+	all := feed.Revision{Number: z.bundle.Revision()}
+	z.bundle.Each("", func(r *feedpb.Resource) { all.Upserts = append(all.Upserts, r) })
+	z.place(all)
+}
+
+// ours tells whether a resource is for the edge itself, not for Pilot.
+func ours(name string) bool { return admission.IsToken(name) || isZoneInfo(name) }
+
+func isZoneInfo(name string) bool { return strings.HasPrefix(name, "Zone/") }
+
+// read takes in a resource for the edge itself.
+func (z *zone) read(r *feedpb.Resource) {
+	var err error
+	switch {
+	case admission.IsToken(r.Name):
+		err = z.tokens.Put(r)
+	case isZoneInfo(r.Name):
+		err = z.checkPlace(r)
+	default:
+		return
+	}
+	z.readable(r.Name, err)
+}
+
+func (z *zone) forget(name string) {
+	if admission.IsToken(name) {
+		z.tokens.Remove(name)
+	}
+	z.readable(name, nil)
+}
+
+func (z *zone) readable(name string, err error) {
+	if err == nil {
+		z.conditions.set("Resource/"+name, nil)
+		return
+	}
+	z.conditions.set("Resource/"+name, problem.ResourceUnreadable.Because("%v", err))
+}
+
+// info is where the zone lies; empty when the hub did not say.
+func (z *zone) info() (*feedpb.ZoneInfo, error) {
+	r := z.bundle.Get("Zone//" + z.name)
+	if r == nil {
+		return &feedpb.ZoneInfo{Name: z.name}, nil
+	}
+	return zoneInfo(r)
+}
+
+func zoneInfo(r *feedpb.Resource) (*feedpb.ZoneInfo, error) {
+	if r.Body == nil {
+		return nil, errors.New(r.Name + ": empty")
+	}
+	info := &feedpb.ZoneInfo{}
+	if err := r.Body.UnmarshalTo(info); err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Name, err)
+	}
+	return info, nil
+}
+
+// checkPlace says so when the zone moved under a running Pilot, which cannot follow.
+func (z *zone) checkPlace(r *feedpb.Resource) error {
+	info, err := zoneInfo(r)
+	if err != nil || z.pilot.Load() == nil {
+		return err
+	}
+	old, err := z.info()
+	if err == nil && (old.Network != info.Network || old.Region != info.Region || old.Zone != info.Zone) {
+		z.conditions.set("Place", problem.ZoneMoved.Because("zone %s is now in region %q, zone %q, network %q", z.name, info.Region, info.Zone, info.Network))
+	}
+	return err
+}

@@ -1,0 +1,2 @@
+// Package ratespb is the generated code of the shop's currency service ("make generate").
+package ratespb

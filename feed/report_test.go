@@ -1,0 +1,73 @@
+package feed_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/isthmus-mesh/isthmus/feed"
+	"github.com/isthmus-mesh/isthmus/feed/feedpb"
+)
+
+// taken are the reports that the hub has.
+func (h *hub) taken() []*feedpb.ReportRequest {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]*feedpb.ReportRequest(nil), h.reports...)
+}
+
+func TestReportBeginsWithTheInventory(t *testing.T) {
+	h := newHub(t, feed.Limits{})
+	e := h.edge("e1", nil)
+	eventually(t, "inventory", func() bool { return len(h.taken()) == 1 })
+	e.Report(&feedpb.ReportRequest{WorkloadsGone: []string{"web-1"}})
+	eventually(t, "news", func() bool { return len(h.taken()) == 2 })
+	got := h.taken()
+	if !got[0].Reset_ || !got[0].ConditionsSet || got[1].Reset_ || got[1].WorkloadsGone[0] != "web-1" || got[1].Sequence != 2 {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestReportsCoalesceWhileTheHubIsBusy(t *testing.T) {
+	h := newHub(t, feed.Limits{})
+	h.reportsIn = make(chan struct{}) // before there is an edge
+	e := h.edge("e1", nil)
+	h.reportsIn <- struct{}{} // the inventory
+	eventually(t, "inventory", func() bool { return len(h.taken()) == 1 })
+	e.Report(&feedpb.ReportRequest{Workloads: []*feedpb.Workload{{Name: "first"}}})
+	h.reportsIn <- struct{}{}
+	eventually(t, "first news", func() bool { return len(h.taken()) == 2 })
+	e.Report(&feedpb.ReportRequest{Workloads: []*feedpb.Workload{{Name: "hangs"}}})
+	for i := range 1000 { // whichever of these goes out first, the rest waits for its answer
+		e.Report(&feedpb.ReportRequest{
+			Workloads:  []*feedpb.Workload{{Name: "web-1", Healthy: i == 999}},
+			Receipts:   []*feedpb.Receipt{{Revision: int64(i), Proxies: []string{"p1"}}, {Revision: 5, Proxies: []string{fmt.Sprint("q", i)}}},
+			Rejections: []*feedpb.Rejection{{Resource: "a", Proxy: "p1", Resolved: i == 999}},
+		})
+	}
+	close(h.reportsIn)
+	eventually(t, "all news", func() bool {
+		all := h.taken()
+		last := all[len(all)-1]
+		healthy := func(w *feedpb.Workload) bool { return w.Name == "web-1" && w.Healthy }
+		return slices.ContainsFunc(last.Workloads, healthy) && len(last.Rejections) == 1 && last.Rejections[0].Resolved
+	})
+	if n := len(h.taken()); n > 5 {
+		t.Errorf("%d messages for 1000 reports to a busy hub", n)
+	}
+}
+
+func TestReportResetAfterReconnect(t *testing.T) {
+	h := newHub(t, feed.Limits{})
+	first, old := h.address, h.grpc
+	h.start(feed.Limits{})
+	e := h.edge("e1", nil, first, h.address)
+	eventually(t, "inventory", func() bool { return len(h.taken()) == 1 })
+	e.set(func(e *edge) { e.inventory = &feedpb.ReportRequest{Workloads: []*feedpb.Workload{{Name: "web-1"}}} })
+	old.Stop()
+	eventually(t, "second inventory", func() bool { return len(h.taken()) == 2 })
+	if got := h.taken()[1]; !got.Reset_ || got.Sequence != 1 || len(got.Workloads) != 1 {
+		t.Errorf("after reconnecting the edge reports %v, want everything", got)
+	}
+	e.stop()
+}

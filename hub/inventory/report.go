@@ -1,0 +1,116 @@
+package inventory
+
+import (
+	"maps"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/isthmus-mesh/isthmus/feed/feedpb"
+)
+
+// Report folds an edge's report in. With reset it is everything the edge knows.
+func (i *Inventory) Report(zone, name string, report *feedpb.ReportRequest) {
+	var told told
+	i.change(zone, func(z *zoneRecord) { told = i.fold(zone, z, name, report) })
+	if len(told.rejected) > 0 {
+		i.config.Events.Rejected(told.rejected)
+	}
+	if told.progressed {
+		i.config.Events.Progressed(zone)
+	}
+	if told.conditions {
+		i.config.Events.ZoneChanged(zone)
+	}
+}
+
+// told is what a report changed that others act upon.
+type told struct {
+	rejected               []Object
+	progressed, conditions bool
+}
+
+// fold takes refusals before receipts: what a proxy refused must not look programmed, not even for a moment.
+func (i *Inventory) fold(zone string, z *zoneRecord, name string, report *feedpb.ReportRequest) told {
+	e := z.edge(name)
+	t := told{progressed: report.Reset_ || len(report.Receipts) > 0}
+	if report.Reset_ {
+		e.reported = true
+		i.reset(zone, z, name, report)
+		t.rejected = i.refusals.reset(edgeKey{zone, name}, report.Rejections)
+	} else {
+		t.rejected = i.refusals.take(edgeKey{zone, name}, report.Rejections)
+	}
+	for _, w := range report.Workloads {
+		i.put(zone, z, name, w)
+	}
+	for _, w := range report.WorkloadsGone {
+		i.remove(zone, z, name, w)
+	}
+	i.receive(zone, z, name, report.Receipts)
+	if report.ConditionsSet {
+		t.conditions = !slices.EqualFunc(e.conditions, report.Conditions, equal)
+		e.conditions = report.Conditions
+	}
+	if i.shapes.dirty() {
+		i.notify()
+	}
+	i.redisplayRefused(zone, z, report.Rejections)
+	return t
+}
+
+func equal(a, b *feedpb.Condition) bool { return proto.Equal(a, b) }
+
+// reset removes what an edge answered for and no longer mentions.
+func (i *Inventory) reset(zone string, z *zoneRecord, name string, report *feedpb.ReportRequest) {
+	stays := make(map[string]bool, len(report.Workloads))
+	for _, w := range report.Workloads {
+		stays[w.Name] = true
+	}
+	for w := range maps.Keys(z.workloads) {
+		if !stays[w] {
+			i.remove(zone, z, name, w)
+		}
+	}
+	for p, proxy := range z.proxies {
+		if proxy.edge == name {
+			delete(z.proxies, p)
+			i.redisplayProxy(zone, z, p)
+		}
+	}
+}
+
+// put takes a workload as the edge describes it. Of two edges that know a workload, the one it is
+// connected to answers for it.
+func (i *Inventory) put(zone string, z *zoneRecord, name string, said *feedpb.Workload) {
+	old := z.workloads[said.Name]
+	if old != nil && old.edge != name && !said.Connected && z.edge(old.edge).connected && old.said.Connected {
+		return
+	}
+	z.workloads[said.Name] = &workload{name, said}
+	switch {
+	case old == nil:
+		i.shapes.add(zone, said)
+	case !sameShape(old.said, said):
+		i.shapes.add(zone, said)
+		i.shapes.remove(zone, old.said)
+	}
+	if old != nil && (old.said.Workspace != said.Workspace || old.said.Service != said.Service) {
+		i.views.workload(zone, said.Name, old.said)
+	}
+	i.views.workload(zone, said.Name, said)
+}
+
+func (i *Inventory) remove(zone string, z *zoneRecord, name, workload string) {
+	w := z.workloads[workload]
+	if w == nil || w.edge != name {
+		return
+	}
+	delete(z.workloads, workload)
+	i.lost(zone, w)
+}
+
+func (i *Inventory) lost(zone string, w *workload) {
+	i.shapes.remove(zone, w.said)
+	i.views.workload(zone, w.said.Name, w.said)
+}

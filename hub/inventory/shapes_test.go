@@ -1,0 +1,172 @@
+package inventory_test
+
+import (
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/isthmus-mesh/isthmus/compiler"
+	"github.com/isthmus-mesh/isthmus/feed/feedpb"
+	"github.com/isthmus-mesh/isthmus/hub/inventory"
+)
+
+const reviews = "shop/reviews"
+
+func TestWorkloadsMakeAService(t *testing.T) {
+	w := newWorld(t)
+	v2 := workload("reviews-2", "v2")
+	v2.Labels = map[string]string{"canary": "yes", "isthmus.dev/zone": "forged"}
+	v2.Ports = append(v2.Ports, &feedpb.Port{Port: 9443, Protocol: "tls"})
+	w.connect("edge-1", workload("reviews-1", "v1"), v2)
+	want := &compiler.Discovered{
+		Workspace: "shop", Name: "reviews",
+		Ports:    []compiler.DiscoveredPort{{Port: 9080, Protocol: "http"}, {Port: 9443, Protocol: "tls"}},
+		Versions: []string{"v1", "v2"}, Zones: []string{"dc1"},
+		Labels: []map[string]string{
+			{"canary": "yes", "isthmus.dev/service": "reviews", "isthmus.dev/version": "v2", "isthmus.dev/workspace": "shop", "isthmus.dev/zone": "dc1"},
+			{"isthmus.dev/service": "reviews", "isthmus.dev/version": "v1", "isthmus.dev/workspace": "shop", "isthmus.dev/zone": "dc1"},
+		},
+	}
+	if got := w.taken()[reviews]; !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestServiceOfTwoZonesIsOne(t *testing.T) {
+	w := newWorld(t)
+	w.connect("edge-1", workload("reviews-1", "v1"))
+	w.Report("dc2", "edge-9", &feedpb.ReportRequest{Reset_: true, Workloads: []*feedpb.Workload{workload("reviews-2", "v1")}})
+	if got := w.taken()[reviews]; got == nil || !reflect.DeepEqual(got.Zones, []string{"dc1", "dc2"}) {
+		t.Errorf("got %+v, want zones dc1 and dc2", got)
+	}
+}
+
+func TestOnlyShapeChangesReachTheCompiler(t *testing.T) {
+	changes := map[string]struct {
+		report *feedpb.ReportRequest
+		shape  bool
+	}{
+		"Health":       {&feedpb.ReportRequest{Workloads: []*feedpb.Workload{{Name: "reviews-1", Workspace: "shop", Service: "reviews", Version: "v1", Connected: true, Ports: workload("", "").Ports, Role: "sidecar"}}}, false},
+		"OneMore":      {&feedpb.ReportRequest{Workloads: []*feedpb.Workload{workload("reviews-2", "v1")}}, false},
+		"OneGone":      {&feedpb.ReportRequest{WorkloadsGone: []string{"reviews-1"}}, false},
+		"Receipt":      {&feedpb.ReportRequest{Receipts: []*feedpb.Receipt{{Revision: 7, Proxies: []string{"reviews-1"}}}}, false},
+		"NewVersion":   {&feedpb.ReportRequest{Workloads: []*feedpb.Workload{workload("reviews-2", "v2")}}, true},
+		"GatewayComes": {&feedpb.ReportRequest{Workloads: []*feedpb.Workload{{Name: "gw-1", Workspace: "shop", Service: "ingress", Role: "gateway"}}}, false},
+	}
+	for name, c := range changes {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.connect("edge-1", workload("reviews-1", "v1"))
+			w.taken()
+			w.Report("dc1", "edge-1", c.report)
+			if got := w.taken(); (len(got) > 0) != c.shape {
+				t.Errorf("compiler is told %v, want told: %v", got, c.shape)
+			}
+		})
+	}
+}
+
+func TestProtocolOfMostWorkloadsCounts(t *testing.T) {
+	w := newWorld(t)
+	odd := workload("reviews-3", "v1")
+	odd.Ports[0].Protocol = "grpc"
+	w.connect("edge-1", workload("reviews-1", "v1"), workload("reviews-2", "v1"), odd)
+	got := w.taken()[reviews]
+	if want := []compiler.DiscoveredPort{{Port: 9080, Protocol: "http"}}; !reflect.DeepEqual(got.Ports, want) {
+		t.Errorf("ports are %v, want %v", got.Ports, want)
+	}
+}
+
+func TestShapeLingersAfterTheLastWorkload(t *testing.T) {
+	w := newWorld(t)
+	w.connect("edge-1", workload("reviews-1", "v1"))
+	w.taken()
+	w.Report("dc1", "edge-1", &feedpb.ReportRequest{WorkloadsGone: []string{"reviews-1"}})
+	w.advance(linger)
+	if got := w.taken(); len(got) != 0 {
+		t.Fatalf("withdrawn too early: %v", got)
+	}
+	w.advance(time.Second)
+	if got, told := w.taken()[reviews]; !told || got != nil {
+		t.Errorf("not withdrawn: %v", got)
+	}
+}
+
+func TestShapeStaysWhileNoEdgeCanTell(t *testing.T) {
+	w := newWorld(t)
+	w.connect("edge-1", workload("reviews-1", "v1"))
+	w.taken()
+	w.Report("dc1", "edge-1", &feedpb.ReportRequest{WorkloadsGone: []string{"reviews-1"}})
+	w.EdgeGone("dc1", "edge-1")
+	w.advance(24 * time.Hour)
+	if got := w.taken(); len(got) != 0 {
+		t.Errorf("withdrawn while the zone was silent: %v", got)
+	}
+}
+
+func TestRestartKeepsShapes(t *testing.T) {
+	w := newWorld(t)
+	w.connect("edge-1", workload("reviews-1", "v1"), workload("reviews-2", "v2"))
+	before := w.taken()[reviews]
+	w.save(41)
+
+	w.open()
+	if got := w.Saved(); got != 41 {
+		t.Errorf("saved revision is %d, want 41", got)
+	}
+	if got := w.taken()[reviews]; !reflect.DeepEqual(got, before) {
+		t.Fatalf("after a restart: %+v, want %+v", got, before)
+	}
+	w.connect("edge-1") // an edge that lost its disk: its workloads are still to come
+	if got := w.taken(); len(got) != 0 {
+		t.Fatalf("an edge that starts empty withdrew %v", got)
+	}
+	w.Report("dc1", "edge-1", &feedpb.ReportRequest{Workloads: []*feedpb.Workload{workload("reviews-1", "v1")}})
+	w.advance(linger + time.Second)
+	if got := w.taken()[reviews]; got == nil || !reflect.DeepEqual(got.Versions, []string{"v1"}) {
+		t.Errorf("got %+v, want version v1 only", got)
+	}
+}
+
+func TestDamagedFileIsNotIgnored(t *testing.T) {
+	for name, text := range map[string]string{"Cut": `{"format":1,"serv`, "Newer": `{"format":2}`} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			if err := os.WriteFile(w.file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := inventory.Open(inventory.Config{File: w.file, Now: time.Now})
+			if err == nil || !strings.Contains(err.Error(), w.file) {
+				t.Errorf("got error %v, want one that names the file", err)
+			}
+		})
+	}
+}
+
+func TestForgottenZoneTakesItsShapes(t *testing.T) {
+	w := newWorld(t)
+	w.connect("edge-1", workload("reviews-1", "v1"))
+	w.taken()
+	w.Forget("dc1")
+	if got, told := w.taken()[reviews]; !told || got != nil {
+		t.Errorf("still there: %v", got)
+	}
+	w.Show()
+	if names := w.workloads.names(); len(names) != 0 {
+		t.Errorf("still shown: %v", names)
+	}
+}
+
+func (w *world) advance(d time.Duration) {
+	w.time = w.time.Add(d)
+	w.Sweep()
+}
+
+func (w *world) save(revision int64) {
+	w.t.Helper()
+	if err := w.Save(revision); err != nil {
+		w.t.Fatal(err)
+	}
+}

@@ -1,0 +1,47 @@
+// Command bench measures Isthmus the way its users feel it and prints a Markdown table: how long a
+// change takes from the hub to the last proxy, how long a bad health takes to reach callers, how
+// soon everybody is back after an edge restart, and what it costs in memory and bytes.
+//
+// The control plane is real: hub and edge are processes of their own, as shipped. The proxies are
+// simulated by [github.com/isthmus-mesh/isthmus/meshtest/swarm], in a third process.
+//
+//	bench [-proxies 1,100,1000,2000] [-changes 40] [-bin bin]
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+func main() {
+	sizes := flag.String("proxies", "1,100,1000,2000", "numbers of simulated proxies, ascending")
+	changes := flag.Int("changes", 40, "changes measured at each size")
+	bin := flag.String("bin", "bin", "directory of the isthmus program")
+	swarmFor := flag.Bool("swarm", false, "run as the swarm process (internal)")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	run := func() error { return measure(ctx, *bin, numbers(*sizes), *changes) }
+	if *swarmFor {
+		run = func() error { return serveSwarm(ctx, os.Stdin, os.Stdout) }
+	}
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func numbers(text string) (out []int) {
+	for _, field := range strings.Split(text, ",") {
+		if n, err := strconv.Atoi(strings.TrimSpace(field)); err == nil {
+			out = append(out, n)
+		}
+	}
+	return out
+}
