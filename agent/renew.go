@@ -18,18 +18,19 @@ const (
 	renewTime      = 15 * time.Second
 )
 
-// renewal is when a certificate is renewed: at half its life, give or take a tenth, so that machines that
-// joined together do not renew together.
-func renewal(begins, ends time.Time, random float64) time.Time {
-	life := ends.Sub(begins)
-	return begins.Add(time.Duration((0.45 + 0.1*random) * float64(life)))
+// untilRenewal is how long to wait before a certificate is renewed: to half its life, give or take a
+// twentieth, so that machines that joined together do not renew together; but not less than a third of
+// what is left of it, since an authority may date certificates back by more than they live.
+func untilRenewal(begins, ends, now time.Time, random float64) time.Duration {
+	half := begins.Add(time.Duration((0.45 + 0.1*random) * float64(ends.Sub(begins))))
+	return max(half.Sub(now), ends.Sub(now)/3, 0)
 }
 
 // renewLoop keeps the certificate fresh, for ever.
 func (a *agent) renewLoop(ctx context.Context) error {
 	for pause := renewPause; ; {
 		leaf := a.holder.Certificate().Leaf
-		wait := renewal(leaf.NotBefore, leaf.NotAfter, rand.Float64()).Sub(a.config.Now())
+		wait := untilRenewal(leaf.NotBefore, leaf.NotAfter, a.config.Now(), rand.Float64())
 		if pause > renewPause {
 			wait = max(wait, pause)
 		}

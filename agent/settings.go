@@ -198,3 +198,9 @@ func (s *Settings) registration(instance, agentVersion, envoyVersion string, add
 	}
 	return w
 }
+
+// LeavesOnStop tells whether the workload of a data directory wants to leave when its agent is stopped.
+func LeavesOnStop(data string) bool {
+	s, err := loadSettings(folder(data).settings())
+	return err == nil && s.LeaveOnStop
+}

@@ -35,6 +35,8 @@ type hubHealth struct {
 type zoneHealth struct {
 	Name  string `json:"name"`
 	Edges int32  `json:"edges"`
+	// Connected names the edges.
+	Connected string `json:"connected,omitempty"`
 	// Revision is the newest one; EdgeRevision what the slowest connected edge has.
 	Revision     int64 `json:"revision"`
 	EdgeRevision int64 `json:"edgeRevision"`
@@ -83,13 +85,21 @@ func (h *health) find(subject, problem, remedy string) {
 func (h *health) examineZones(s hubclient.State) {
 	for _, z := range s.Zones {
 		r := revisionOf(z.Name, s.Revisions)
-		h.Zones = append(h.Zones, zoneHealth{z.Name, z.Status.Edges, r.Spec.Revision, r.Status.Edge, r.Status.Proxies, r.Status.Current})
+		h.Zones = append(h.Zones, zoneHealth{z.Name, z.Status.Edges, edgeNames(z), r.Spec.Revision, r.Status.Edge, r.Status.Proxies, r.Status.Current})
 		h.examineEdges(z)
 		if late := r.Status.Proxies - r.Status.Current; late > 0 {
 			h.find("zone "+z.Name, fmt.Sprintf("%d of %d proxies have not acknowledged revision %d", late, r.Status.Proxies, r.Spec.Revision),
 				"isthmus get proxies -A shows which; on their machines: isthmus-agent status")
 		}
 	}
+}
+
+// edgeNames are the edges connected, as the hub lists them in the condition.
+func edgeNames(z v1alpha1.Zone) string {
+	if c := meta.FindStatusCondition(z.Status.Conditions, v1alpha1.ConditionConnected); c != nil && c.Status == metav1.ConditionTrue {
+		return c.Message
+	}
+	return ""
 }
 
 func revisionOf(zone string, all []view.Revision) view.Revision {

@@ -86,7 +86,11 @@ const findingsShown = 20
 func (h health) words(w io.Writer) error {
 	fmt.Fprintf(w, "Hub      %s, %s\n", h.Hub.Address, readiness(h.Hub))
 	for _, z := range h.Zones {
-		fmt.Fprintf(w, "Zone     %s: %s, %d of %d proxies on revision %d\n", z.Name, count(int(z.Edges), "edge"), z.Current, z.Proxies, z.Revision)
+		edges := count(int(z.Edges), "edge")
+		if z.Connected != "" {
+			edges += " (" + z.Connected + ")"
+		}
+		fmt.Fprintf(w, "Zone     %s: %s, %d of %d proxies on revision %d\n", z.Name, edges, z.Current, z.Proxies, z.Revision)
 	}
 	fmt.Fprintf(w, "Mesh     %s, %d unhealthy; %s, %d connected\n\n",
 		count(h.Workloads.Total, "workload"), h.Workloads.Unhealthy, count(h.Proxies.Total, "proxy"), h.Proxies.Connected)

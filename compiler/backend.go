@@ -94,10 +94,10 @@ func weightOf(ref gatewayv1.BackendRef) int32 {
 // exist is refused.
 func (r *routeWork) streamRule(route metav1.Object, index int, refs []gatewayv1.BackendRef) {
 	r.rules++
-	field := fmt.Sprintf("spec.rules[%d]", index)
+	field := at("spec.rules", index)
 	stream := plan.Stream{Origin: origin(route, r.key.kind, field)}
 	for i, ref := range refs {
-		b, _ := r.backend(ref.BackendObjectReference, fmt.Sprintf("%s.backendRefs[%d]", field, i))
+		b, _ := r.backend(ref.BackendObjectReference, at(field+".backendRefs", i))
 		if b.Weight = weightOf(ref); b.Weight > 0 {
 			stream.Backends = append(stream.Backends, b)
 		}

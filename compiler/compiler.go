@@ -39,6 +39,7 @@ func New(options Options) *Compiler {
 // Apply takes changes, all of one storage revision, and returns what follows from them. Of several
 // changes of one object the last one counts.
 func (c *Compiler) Apply(revision int64, changes []Change) *Output {
+	c.graph.expect(len(changes))
 	for _, change := range changes {
 		c.put(change)
 	}

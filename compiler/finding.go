@@ -1,6 +1,8 @@
 package compiler
 
 import (
+	"strconv"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -70,3 +72,6 @@ func (w *work) report(kind, namespace, name string, f finding) {
 func origin(o metav1.Object, kind, field string) plan.Origin {
 	return plan.Origin{Kind: kind, Namespace: o.GetNamespace(), Name: o.GetName(), Field: field, Generation: o.GetGeneration()}
 }
+
+// at is the path of an element of a list.
+func at(list string, index int) string { return list + "[" + strconv.Itoa(index) + "]" }

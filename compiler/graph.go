@@ -97,6 +97,14 @@ func newGraph(compute func(*work) any, changed func(*node, any)) *graph {
 	return &graph{nodes: make(map[key]*node), compute: compute, changed: changed}
 }
 
+// expect makes room for the nodes that so many objects need, if there are none yet.
+func (g *graph) expect(objects int) {
+	const nodes = 8 // an object, on average
+	if len(g.nodes) == 0 {
+		g.nodes = make(map[key]*node, nodes*objects)
+	}
+}
+
 // node finds or makes the node of a key.
 func (g *graph) node(k key) *node {
 	n := g.nodes[k]

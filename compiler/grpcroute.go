@@ -1,7 +1,6 @@
 package compiler
 
 import (
-	"fmt"
 	"regexp"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -13,12 +12,12 @@ import (
 func (r *routeWork) grpcRules(route *gatewayv1.GRPCRoute) {
 	for i := range route.Spec.Rules {
 		spec := &route.Spec.Rules[i]
-		rule := r.newRule(plan.Rule{Origin: origin(route, r.key.kind, fmt.Sprintf("spec.rules[%d]", i)), GRPC: true})
+		rule := r.newRule(plan.Rule{Origin: origin(route, r.key.kind, at("spec.rules", i)), GRPC: true})
 		for j, filter := range spec.Filters {
-			rule.filter(httpFilter(filter), fmt.Sprintf("filters[%d]", j))
+			rule.filter(httpFilter(filter), at("filters", j))
 		}
 		for j, ref := range spec.BackendRefs {
-			rule.backend(httpBackend(ref), fmt.Sprintf("backendRefs[%d]", j))
+			rule.backend(httpBackend(ref), at("backendRefs", j))
 		}
 		rule.share()
 		rule.limits(nil, nil)

@@ -150,6 +150,11 @@ func (h *history) check() {
 	if diff := cmp.Diff(versions, h.versions); diff != "" {
 		h.t.Errorf("deltas (- zone, + sum of deltas):\n%s", diff)
 	}
+	for _, want := range fresh.statuses {
+		if got, is := h.world.compiler.Status(want.Kind, want.Namespace, want.Name); !is || !cmp.Equal(got, want) {
+			h.t.Errorf("Status(%s): %v %s", statusName(want), is, cmp.Diff(want, got))
+		}
+	}
 	if diff := cmp.Diff(fresh.statuses, existing(h)); diff != "" {
 		h.t.Errorf("statuses (- at once, + step by step):\n%s", diff)
 	}

@@ -1,8 +1,6 @@
 package compiler
 
 import (
-	"fmt"
-
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/isthmus-mesh/isthmus/api/problem"
@@ -13,12 +11,12 @@ import (
 func (r *routeWork) httpRules(route *gatewayv1.HTTPRoute) {
 	for i := range route.Spec.Rules {
 		spec := &route.Spec.Rules[i]
-		rule := r.newRule(plan.Rule{Origin: origin(route, r.key.kind, fmt.Sprintf("spec.rules[%d]", i))})
+		rule := r.newRule(plan.Rule{Origin: origin(route, r.key.kind, at("spec.rules", i))})
 		for j, filter := range spec.Filters {
-			rule.filter(filter, fmt.Sprintf("filters[%d]", j))
+			rule.filter(filter, at("filters", j))
 		}
 		for j, ref := range spec.BackendRefs {
-			rule.backend(ref, fmt.Sprintf("backendRefs[%d]", j))
+			rule.backend(ref, at("backendRefs", j))
 		}
 		rule.share()
 		rule.limits(spec.Timeouts, spec.Retry)
@@ -63,7 +61,7 @@ func (r *ruleWork) backend(ref gatewayv1.HTTPBackendRef, name string) {
 	b.Weight = weightOf(ref.BackendRef)
 	r.total += b.Weight
 	for i, filter := range ref.Filters {
-		r.backendFilter(&b, filter, fmt.Sprintf("%s.filters[%d]", name, i))
+		r.backendFilter(&b, filter, at(name+".filters", i))
 	}
 	switch {
 	case !exists:
@@ -75,10 +73,10 @@ func (r *ruleWork) backend(ref gatewayv1.HTTPBackendRef, name string) {
 
 // backendFilter applies a filter for one backend: only changes of headers are possible.
 func (r *ruleWork) backendFilter(b *plan.Backend, filter gatewayv1.HTTPRouteFilter, name string) {
-	switch filter.Type {
-	case gatewayv1.HTTPRouteFilterRequestHeaderModifier:
+	switch {
+	case filter.RequestHeaderModifier != nil:
 		b.Request = headerChange(filter.RequestHeaderModifier)
-	case gatewayv1.HTTPRouteFilterResponseHeaderModifier:
+	case filter.ResponseHeaderModifier != nil:
 		b.Response = headerChange(filter.ResponseHeaderModifier)
 	default:
 		r.unsupported(name)
@@ -104,7 +102,7 @@ func (r *ruleWork) finish(matches []plan.Match) {
 	good := 0
 	for i, match := range matches {
 		if err := match.Check(); err != nil {
-			r.fault(problem.Invalid.Because("%s: %v", r.field(fmt.Sprintf("matches[%d]", i)), err))
+			r.fault(problem.Invalid.Because("%s: %v", r.field(at("matches", i)), err))
 			continue
 		}
 		good++

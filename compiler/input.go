@@ -92,6 +92,7 @@ func input(w *work) any {
 		inputService(w, object)
 	case *v1alpha1.Subset:
 		w.send(serviceKey(k.namespace, object.Spec.Service), object)
+		w.send(key{unit: unitNarrowed, namespace: k.namespace}, true)
 	case *v1alpha1.TrafficPolicy:
 		inputPolicy(w, object)
 	case *v1alpha1.JoinToken:
@@ -141,6 +142,7 @@ func inputService(w *work, s *v1alpha1.Service) {
 }
 
 func inputPolicy(w *work, p *v1alpha1.TrafficPolicy) {
+	w.send(key{unit: unitPoliced, namespace: p.Namespace}, true)
 	for _, target := range p.Spec.TargetRefs {
 		w.send(policyKey(targetKind(target), p.Namespace, target.Name), p)
 	}

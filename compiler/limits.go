@@ -47,10 +47,10 @@ func followPolicy(rule *plan.Rule, p *plan.Policy) {
 func (r *ruleWork) backendPolicy() *plan.Policy {
 	var common *plan.Policy
 	for i, b := range r.Backends {
-		ofService := value[*plan.Policy](r.work, policyKey(kindService, b.Service.Workspace, b.Service.Name))
+		ofService := policyOf(r.work, kindService, b.Service.Workspace, b.Service.Name)
 		var ofSubset *plan.Policy
 		if b.Subset != "" {
-			ofSubset = value[*plan.Policy](r.work, policyKey(kindSubset, b.Service.Workspace, b.Subset))
+			ofSubset = policyOf(r.work, kindSubset, b.Service.Workspace, b.Subset)
 		}
 		switch {
 		case !r.oneService():

@@ -1,7 +1,6 @@
 package compiler
 
 import (
-	"fmt"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,7 +18,7 @@ func listeners(w *work, g *gatewayv1.Gateway) []*plan.Listener {
 	served := make([]*plan.Listener, len(g.Spec.Listeners))
 	for i := range g.Spec.Listeners {
 		l := &g.Spec.Listeners[i]
-		c := listenerCheck{w: w, gateway: g, listener: l, field: fmt.Sprintf("spec.listeners[%d]", i)}
+		c := listenerCheck{w: w, gateway: g, listener: l, field: at("spec.listeners", i)}
 		served[i] = c.check(served[:i])
 	}
 	return served

@@ -15,6 +15,14 @@ func targetKind(ref v1alpha1.TargetRef) string {
 	return ref.Kind
 }
 
+// policyOf is what policies say about a target; nil if there are none.
+func policyOf(w *work, kind, namespace, name string) *plan.Policy {
+	if !value[bool](w, key{unit: unitPoliced, namespace: namespace}) {
+		return nil
+	}
+	return value[*plan.Policy](w, policyKey(kind, namespace, name))
+}
+
 // policy computes unitPolicy: what all TrafficPolicies of one target say together. For each part
 // the oldest policy that says it wins, and both learn of it.
 func policy(w *work) any {

@@ -104,7 +104,7 @@ func putRetries(p *plan.Policy, s *v1alpha1.TrafficPolicySpec) error {
 }
 
 func putLimits(p *plan.Policy, s *v1alpha1.TrafficPolicySpec) error {
-	at := func(bound *int32) int32 {
+	orNone := func(bound *int32) int32 {
 		if bound == nil {
 			return 0
 		}
@@ -112,10 +112,10 @@ func putLimits(p *plan.Policy, s *v1alpha1.TrafficPolicySpec) error {
 	}
 	limits := s.ConnectionLimits
 	p.Limits = &plan.Limits{
-		Connections:           at(limits.MaxConnections),
-		Pending:               at(limits.MaxPendingRequests),
-		Requests:              at(limits.MaxRequests),
-		RequestsPerConnection: at(limits.MaxRequestsPerConnection),
+		Connections:           orNone(limits.MaxConnections),
+		Pending:               orNone(limits.MaxPendingRequests),
+		Requests:              orNone(limits.MaxRequests),
+		RequestsPerConnection: orNone(limits.MaxRequestsPerConnection),
 	}
 	return nil
 }

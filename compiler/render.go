@@ -50,13 +50,13 @@ func destination(w *work) any {
 	if s == nil {
 		return nil
 	}
-	d := &plan.Destination{Service: visible(w, s), Policy: value[*plan.Policy](w, policyKey(kindService, k.namespace, k.name))}
+	d := &plan.Destination{Service: visible(w, s), Policy: policyOf(w, kindService, k.namespace, k.name)}
 	for _, name := range wantedSubsets(w) {
 		subset, is := subsetOf(s, name)
 		if !is {
 			continue
 		}
-		own := value[*plan.Policy](w, policyKey(kindSubset, k.namespace, name))
+		own := policyOf(w, kindSubset, k.namespace, name)
 		specialised(w, d.Policy, own, name)
 		d.Subsets = append(d.Subsets, plan.SubsetDestination{Subset: subset, Policy: own})
 	}

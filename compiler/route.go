@@ -62,7 +62,7 @@ type routeWork struct {
 }
 
 func (r *routeWork) read(m any) {
-	r.policy = value[*plan.Policy](r.work, policyKey(r.key.kind, r.key.namespace, r.key.name))
+	r.policy = policyOf(r.work, r.key.kind, r.key.namespace, r.key.name)
 	switch m := m.(type) {
 	case *gatewayv1.HTTPRoute:
 		r.created, r.parents, r.hostnames = m.CreationTimestamp, m.Spec.ParentRefs, m.Spec.Hostnames

@@ -11,7 +11,7 @@ import (
 // findSubset finds a subset by its name: one that an object declares, or SERVICE-VERSION or
 // SERVICE-ZONE as far as workloads of the kind have joined.
 func findSubset(w *work, namespace, name string) (*plan.Service, string) {
-	if declared := value[*v1alpha1.Subset](w, inputKey(kindSubset, namespace, name)); declared != nil {
+	if declared := declaredSubset(w, namespace, name); declared != nil {
 		if s := value[*plan.Service](w, serviceKey(namespace, declared.Spec.Service)); s != nil {
 			return s, name
 		}
@@ -27,6 +27,13 @@ func findSubset(w *work, namespace, name string) (*plan.Service, string) {
 		}
 	}
 	return nil, ""
+}
+
+func declaredSubset(w *work, namespace, name string) *v1alpha1.Subset {
+	if !value[bool](w, key{unit: unitNarrowed, namespace: namespace}) {
+		return nil
+	}
+	return value[*v1alpha1.Subset](w, inputKey(kindSubset, namespace, name))
 }
 
 // exists says whether a service has the subset SERVICE-SUFFIX by itself.

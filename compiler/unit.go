@@ -12,6 +12,8 @@ const (
 	unitFleet                   // all zones
 	unitReach                   // the zones something goes to: namespace; or part, a zone; or neither, the whole mesh
 	unitImporters               // the workspaces that import one: namespace
+	unitPoliced                 // whether a workspace has policies at all: namespace
+	unitNarrowed                // whether a workspace declares subsets at all: namespace
 	unitPopulation              // label sets of all workloads of a workspace: namespace
 	unitAlias                   // the service a further host belongs to: namespace or none if seen by all, part is the host
 	unitService                 // a service: namespace, name
@@ -48,6 +50,8 @@ func computations(options Options) [units]func(*work) any {
 		unitFleet:       fleet,
 		unitReach:       reach,
 		unitImporters:   importers,
+		unitPoliced:     presence,
+		unitNarrowed:    presence,
 		unitPopulation:  population,
 		unitAlias:       alias,
 		unitService:     services(options.TrustDomain),
@@ -90,4 +94,13 @@ func workspaceKey(namespace string) key { return key{unit: unitWorkspace, namesp
 
 func policyKey(kind, namespace, name string) key {
 	return key{unit: unitPolicy, kind: kind, namespace: namespace, name: name}
+}
+
+// presence computes units that only say whether there are members. Most workspaces have no policies
+// and no subsets of their own; asking once spares asking for each of their services and routes.
+func presence(w *work) any {
+	if len(w.node.members) == 0 {
+		return nil
+	}
+	return true
 }

@@ -73,7 +73,7 @@ func merge(w *work, attachments []attachment, s *plan.Service) (entries []plan.E
 	if len(attachments) > 1 {
 		entries = hidden(w, entries)
 	}
-	return entries, firstStreams(streams)
+	return entries, firstStreams(w, streams)
 }
 
 // hidden leaves out matches that are the same as an earlier one, of another rule, and tells both.
@@ -124,16 +124,25 @@ func serverNames(s *plan.Service, r *routed) []string {
 	if names := texts(r.hostnames); len(names) > 0 {
 		return names
 	}
-	return append([]string{s.Host()}, append(s.Aliases, s.External...)...)
+	names := append([]string{s.Host()}, s.Aliases...)
+	for _, host := range s.External {
+		if plan.IsName(host) {
+			names = append(names, host)
+		}
+	}
+	return names
 }
 
-// firstStreams leaves out streams that an earlier one of the same port and names hides.
-func firstStreams(streams []plan.Stream) []plan.Stream {
+// firstStreams leaves out streams that an earlier one of the same port and names hides, and tells both.
+func firstStreams(w *work, streams []plan.Stream) []plan.Stream {
 	var kept []plan.Stream
 	for _, stream := range streams {
-		if !slices.ContainsFunc(kept, func(k plan.Stream) bool { return k.Port == stream.Port && slices.Equal(k.Names, stream.Names) }) {
+		i := slices.IndexFunc(kept, func(k plan.Stream) bool { return k.Port == stream.Port && slices.Equal(k.Names, stream.Names) })
+		if i < 0 {
 			kept = append(kept, stream)
+			continue
 		}
+		tellHidden(w, "the same connections", kept[i].Origin, stream.Origin)
 	}
 	return kept
 }
@@ -159,7 +168,7 @@ func oneKind(w *work, attachments []attachment) []attachment {
 // addDefaults routes the requests of ports without routes to the service itself, where the proxies
 // would not do the same by themselves.
 func addDefaults(w *work, host *plan.VirtualHost, s *plan.Service) {
-	p := value[*plan.Policy](w, policyKey(kindService, s.Workspace, s.Name))
+	p := policyOf(w, kindService, s.Workspace, s.Name)
 	rule := &plan.Rule{Origin: plan.Origin{Kind: kindService, Namespace: s.Workspace, Name: s.Name}}
 	if len(s.Origins) > 0 {
 		rule.Origin = s.Origins[0]

@@ -163,6 +163,8 @@ func TestStartIsRefused(t *testing.T) {
 	h.key = strings.Repeat("0", 64) // of somebody else
 	wrong := h.config(t.TempDir())
 	wrong.JoinToken = tampered.String()
+	stranger := h.config(t.TempDir())
+	stranger.JoinToken = identity.NewToken("dc1-edge", []string{h.addr}, New(t).Root.Certificate()).String()
 	cases := map[string]struct {
 		config edge.Config
 		want   string
@@ -170,6 +172,7 @@ func TestStartIsRefused(t *testing.T) {
 		"NoToken":  {edge.Config{DataDir: t.TempDir(), Listen: "127.0.0.1:0", Log: Log(t)}, problem.TokenMalformed.Code},
 		"Tampered": {wrong, problem.TokenUnknown.Code},
 		"Used":     {used, problem.TokenUsed.Code},
+		"Stranger": {stranger, problem.PeerUntrusted.Code},
 		"NoPort":   {edge.Config{DataDir: t.TempDir(), Listen: h.addr, Log: Log(t)}, "cannot listen on " + h.addr},
 		"NoConfig": {edge.Config{}, "needs a data directory"},
 	}
@@ -219,17 +222,16 @@ func TestDamagedCredentialsAreNotReplaced(t *testing.T) {
 
 func TestHubReplacesNewbornService(t *testing.T) {
 	s := newShop(t) // its services have no resources of the hub
-	service := plan.NewService("shop", "reviews", []plan.Port{{Number: 9080, Protocol: plan.HTTP}})
-	service.Aliases = []string{"reviews.example.com"}
-	alias := "outbound|9080||reviews.example.com"
+	service := plan.NewService("shop", "reviews", []plan.Port{{Number: 80, Protocol: plan.HTTP, Target: 9080}, {Number: 9080, Protocol: plan.HTTP}})
+	further := "outbound|80||reviews.shop.mesh"
 	s.publish(istio.ServiceResource(service, "240.1.2.3"))
-	Eventually(t, "the hub's form", s.proxy.calls(alias, "10.0.0.1"))
+	Eventually(t, "the hub's form", s.proxy.calls(further, "10.0.0.1"))
 	s.mu.Lock()
 	s.revision++
 	revision := s.revision
 	s.mu.Unlock()
 	Check(t, s.feed.Publish("dc1", revision, time.Now(), nil, []string{"ServiceEntry/shop/reviews"}))
-	Eventually(t, "the hub's form gone", func() bool { return !s.proxy.knows(alias) })
+	Eventually(t, "the hub's form gone", func() bool { return !s.proxy.knows(further) })
 	Eventually(t, "the edge's form", s.proxy.calls(reviews, "10.0.0.1"))
 	Check(t, s.reviews.said.Send(&machinepb.AttendRequest{Leave: true}))
 	_, err := s.reviews.said.Recv()

@@ -3,9 +3,11 @@ package edge
 import (
 	"context"
 	"crypto"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -101,11 +103,31 @@ func (w *wallet) admit(ctx context.Context, config Config, token identity.Token,
 	request.Token, request.Edge = config.JoinToken, config.Name
 	ctx, cancel := context.WithTimeout(ctx, admitTimeout)
 	defer cancel()
-	response, err := feed.Admit(ctx, config.HubAddresses, identity.PinnedTLS(token.Pin, w.now, onlyHub), request)
+	secure, stranger := strangers(identity.PinnedTLS(token.Pin, w.now, onlyHub))
+	response, err := feed.Admit(ctx, config.HubAddresses, secure, request)
+	if err := stranger(); err != nil {
+		return fmt.Errorf("join the hub: %w", err)
+	}
 	if err != nil {
 		return fmt.Errorf("join the hub: %w", err)
 	}
 	return w.keep(response, config.Name, config.HubAddresses, keys)
+}
+
+// strangers returns the configuration, and why it last refused somebody: gRPC says no more than that there is
+// no connection, but against a stranger waiting does not help.
+func strangers(config *tls.Config) (*tls.Config, func() error) {
+	var mu sync.Mutex
+	var refusal error
+	verify := config.VerifyConnection
+	config.VerifyConnection = func(s tls.ConnectionState) error {
+		err := verify(s)
+		mu.Lock()
+		defer mu.Unlock()
+		refusal = err
+		return err
+	}
+	return config, func() error { mu.Lock(); defer mu.Unlock(); return refusal }
 }
 
 // request asks for both certificates.
@@ -135,8 +157,7 @@ func onlyHub(id identity.ID) error {
 	return nil
 }
 
-// isAway tells whether the hub said nothing, as opposed to no. A hub with a wrong certificate says nothing either,
-// but waiting does not help against that.
+// isAway tells whether the hub said nothing, as opposed to no.
 func isAway(err error) bool {
 	var p *problem.Error
 	return !errors.As(err, &p) && slices.Contains([]codes.Code{codes.Unavailable, codes.DeadlineExceeded}, grpcstatus.Code(err))

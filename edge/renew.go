@@ -9,8 +9,12 @@ import (
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
-// renewRetry is the longest pause between attempts to renew.
-const renewRetry = time.Minute
+// Pauses between renewals: the longest after a failure, and the shortest in any case, should the hub give
+// certificates that are half over.
+const (
+	renewRetry = time.Minute
+	renewPause = time.Second
+)
 
 // admitter renews; it is a [feed.Client].
 type admitter interface {
@@ -38,7 +42,7 @@ func (w *wallet) untilRenewal(failures int) time.Duration {
 	if failures > 0 {
 		return min(feed.Backoff(failures)*4, renewRetry)
 	}
-	return max(w.newest.Load().halfLife().Sub(w.now()), 0)
+	return max(w.newest.Load().halfLife().Sub(w.now()), renewPause)
 }
 
 // renewOnce asks for certificates for new keys.

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type hub struct {
 	*feed.Server
 	record
-	t       *testing.T
+	t       testing.TB
 	root    *identity.Authority
 	grpc    *grpc.Server
 	address string
@@ -88,7 +88,7 @@ func (r *record) Refused(zone, edge string, revision int64, message string) {
 	r.note("refused %s/%s %d: %s", zone, edge, revision, message)
 }
 
-func newHub(t *testing.T, limits feed.Limits) *hub {
+func newHub(t testing.TB, limits feed.Limits) *hub {
 	t.Helper()
 	key, err := identity.NewKey()
 	check(t, err)
@@ -171,6 +171,7 @@ type edge struct {
 	gate      chan struct{} // when set, each revision waits for a value
 	inventory *feedpb.ReportRequest
 	links     []error
+	arrived   chan struct{} // when set, told of each revision
 }
 
 // edge starts a client for edge name of dc1 that already has state.
@@ -228,6 +229,9 @@ func (e *edge) apply(ctx context.Context, r feed.Revision) error {
 		delete(e.state, name)
 	}
 	e.revision = r.Number
+	if e.arrived != nil {
+		e.arrived <- struct{}{}
+	}
 	return nil
 }
 
@@ -259,7 +263,7 @@ func resource(name, version string) *feedpb.Resource {
 	return &feedpb.Resource{Name: name, Version: version}
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -267,7 +271,7 @@ func check(t *testing.T, err error) {
 }
 
 // eventually waits for a condition, looking often.
-func eventually(t *testing.T, what string, condition func() bool) {
+func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()

@@ -9,13 +9,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/isthmus-mesh/isthmus/api/hubinfo"
+	"github.com/isthmus-mesh/isthmus/api/problem"
 	"github.com/isthmus-mesh/isthmus/feed"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
+	"github.com/isthmus-mesh/isthmus/hub"
 	"github.com/isthmus-mesh/isthmus/identity"
 )
 
@@ -190,6 +193,36 @@ func TestZoneSaysWhatItsEdgesSay(t *testing.T) {
 	})
 	e.stop()
 	w.becomes("Zone", "", "dc1", "Connected", "False")
+}
+
+func TestDeletedZoneKeepsWhatItHas(t *testing.T) {
+	w := newWorld(t)
+	w.apply(mesh)
+	e := w.join("edge-1", workload("reviews-1", "v1"))
+	w.apply(route("reviews", "one"))
+	w.becomes("HTTPRoute", "shop", "reviews", "Programmed", "True")
+	if err := w.client.Resource(resources["Zone"]).Delete(context.Background(), "dc1", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.becomes("HTTPRoute", "shop", "reviews", "Programmed", "False")
+	if names := e.names(); len(names) == 0 || len(e.removed) > 0 {
+		t.Errorf("the edge has %v and was told to remove %v", names, e.removed)
+	}
+	if _, err := e.renew("edge-1"); err == nil || !strings.Contains(err.Error(), problem.IdentityRefused.Code) {
+		t.Errorf("renewal in a deleted zone: %v, want %s", err, problem.IdentityRefused.Code)
+	}
+
+	w.apply(mesh)
+	w.becomes("Zone", "", "dc1", "Connected", "True")
+	w.becomes("HTTPRoute", "shop", "reviews", "Programmed", "True")
+}
+
+func TestTakenFeedPortIsOneSentence(t *testing.T) {
+	w := newWorld(t)
+	err := hub.Run(context.Background(), hub.Config{DataDir: t.TempDir(), Listen: "127.0.0.1:0", FeedListen: w.info.Feed, Metrics: prometheus.NewRegistry()}, nil)
+	if err == nil || !strings.Contains(err.Error(), "cannot listen for edges on "+w.info.Feed) {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestThousandRoutesAtOnceConverge(t *testing.T) {

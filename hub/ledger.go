@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -24,6 +25,7 @@ type ledger struct {
 	queue     workqueue.TypedRateLimitingInterface[inventory.Object]
 	metrics   *metrics
 	now       func() time.Time
+	log       *slog.Logger
 
 	mu      sync.Mutex // guards what follows; taken before the inventory's
 	entries map[inventory.Object]*entry
@@ -53,9 +55,9 @@ type waiter struct {
 	revision int64
 }
 
-func newLedger(m *metrics, now func() time.Time) *ledger {
+func newLedger(m *metrics, now func() time.Time, log *slog.Logger) *ledger {
 	return &ledger{
-		queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[inventory.Object](retryFirst, retryLast)), metrics: m, now: now,
+		queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[inventory.Object](retryFirst, retryLast)), metrics: m, now: now, log: log,
 		entries: map[inventory.Object]*entry{}, waiting: map[string][]waiter{},
 	}
 }
@@ -116,7 +118,8 @@ func (l *ledger) judge(said compiler.ObjectStatus, zones revisions) {
 	key := inventory.Object{Kind: said.Kind, Namespace: said.Namespace, Name: said.Name}
 	e := l.entries[key]
 	if e == nil {
-		return // a kind without status
+		l.complain(said)
+		return
 	}
 	before := e.said
 	e.said = said
@@ -131,6 +134,15 @@ func (l *ledger) judge(said compiler.ObjectStatus, zones revisions) {
 		return
 	}
 	l.queue.Add(key)
+}
+
+// complain logs what is wrong with something that has no status to say it in: a discovered service.
+func (l *ledger) complain(said compiler.ObjectStatus) {
+	for _, c := range said.Conditions {
+		if c.Status == metav1.ConditionFalse {
+			l.log.Warn("hub: "+c.Message, "kind", said.Kind, "namespace", said.Namespace, "name", said.Name, "condition", c.Type, "reason", c.Reason)
+		}
+	}
 }
 
 // travelsAnew tells whether what the object says has to reach proxies that have not confirmed it: a

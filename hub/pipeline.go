@@ -93,8 +93,8 @@ func (p *pipeline) round(n news) {
 	}
 	out := p.compiler.Apply(p.revision, append(n.intent, shapes...))
 	p.metrics.compiled(p.now().Sub(start))
+	p.forget(n, out)
 	p.publish(out, n)
-	p.forget(n)
 	p.ledger.update(n.written, out, p.zones)
 }
 
@@ -116,8 +116,10 @@ func (p *pipeline) publish(out *compiler.Output, n news) {
 	p.log.Debug("hub: published", "revision", p.revision, "changes", len(n.intent), "zones", len(out.Zones), "statuses", len(out.Statuses))
 }
 
-// forget drops the zones that were deleted, and not made anew at once; their edges keep what they have.
-func (p *pipeline) forget(n news) {
+// forget drops the zones that were deleted, and not made anew at once, also from what is to be
+// published: their edges keep what they have. The inventory forgets first, so that an edge that comes
+// back at once is remembered.
+func (p *pipeline) forget(n news, out *compiler.Output) {
 	gone := map[string]bool{}
 	for _, change := range n.intent {
 		if change.Kind == kindZone {
@@ -127,8 +129,9 @@ func (p *pipeline) forget(n news) {
 	for zone, gone := range gone {
 		if gone {
 			delete(p.zones, zone)
-			p.feed.Forget(zone)
+			delete(out.Zones, zone)
 			p.inventory.Forget(zone)
+			p.feed.Forget(zone)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"path/filepath"
 	"slices"
 
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 
@@ -31,24 +33,38 @@ func Run(ctx context.Context, config Config, ready func(Info)) error {
 	if err != nil {
 		return err
 	}
+	primed := make(chan struct{})
 	api, err := apiserver.Open(ctx, apiserver.Config{
 		DataDir: config.DataDir, Listen: config.Listen, Advertise: hostsOf(config.Advertise), Etcd: config.Etcd,
-		Log: config.Log, Now: config.Now,
+		ReadyChecks: []healthz.HealthChecker{healthz.NamedCheck("isthmus-feed", closed(primed))}, Log: config.Log, Now: config.Now,
 	})
 	if err != nil {
 		return err
 	}
-	h, err := newHub(config, api)
+	h, err := newHub(config, api, primed)
 	if err != nil {
 		return errors.Join(err, api.Close())
 	}
 	return h.run(ctx, ready)
 }
 
+// closed fails until the channel is closed.
+func closed(primed <-chan struct{}) func(*http.Request) error {
+	return func(*http.Request) error {
+		select {
+		case <-primed:
+			return nil
+		default:
+			return errors.New("the intent is not compiled yet")
+		}
+	}
+}
+
 // hub is everything that runs.
 type hub struct {
 	config    Config
 	api       *apiserver.Server
+	primed    chan struct{} // closed when edges can be served
 	root      *identity.Authority
 	listener  net.Listener
 	server    *grpc.Server
@@ -57,8 +73,8 @@ type hub struct {
 	writers   *writers
 }
 
-func newHub(config Config, api *apiserver.Server) (*hub, error) {
-	h := &hub{config: config, api: api}
+func newHub(config Config, api *apiserver.Server, primed chan struct{}) (*hub, error) {
+	h := &hub{config: config, api: api, primed: primed}
 	var err error
 	if h.root, err = openRoot(filepath.Join(config.DataDir, "pki", "root"), config.TrustDomain, config.Now); err != nil {
 		return nil, fmt.Errorf("the root of the mesh: %w", err)
@@ -75,7 +91,7 @@ func newHub(config Config, api *apiserver.Server) (*hub, error) {
 // wire makes the parts and introduces them to each other.
 func (h *hub) wire() error {
 	metrics := newMetrics(h.config.Metrics)
-	ledger := newLedger(metrics, h.config.Now)
+	ledger := newLedger(metrics, h.config.Now, h.config.Log)
 	var err error
 	if h.inventory, err = openInventory(h.config, ledger, h.api.Views); err != nil {
 		return err
@@ -89,7 +105,7 @@ func (h *hub) wire() error {
 	h.pipeline = &pipeline{
 		compiler: compiler.New(compiler.Options{TrustDomain: h.config.TrustDomain}), intake: newIntake(h.config.Log),
 		inventory: h.inventory, feed: server, ledger: ledger, metrics: metrics, now: h.config.Now, log: h.config.Log,
-		batches: make(chan apiserver.Batch, 64), revision: h.inventory.Saved(), zones: revisions{}, primed: make(chan struct{}),
+		batches: make(chan apiserver.Batch, 64), revision: h.inventory.Saved(), zones: revisions{}, primed: h.primed,
 	}
 	return nil
 }
@@ -163,7 +179,7 @@ func (h *hub) serve(ctx context.Context, ready func(Info)) error {
 // serveFeed serves edges once there is something to serve them.
 func (h *hub) serveFeed(ctx context.Context) error {
 	select {
-	case <-h.pipeline.primed:
+	case <-h.primed:
 	case <-ctx.Done():
 		return nil
 	}
@@ -183,7 +199,7 @@ func unlessOver(ctx context.Context, err error) error {
 // announce publishes how to reach the hub and says that it is ready.
 func (h *hub) announce(ctx context.Context, ready func(Info)) error {
 	select {
-	case <-h.pipeline.primed:
+	case <-h.primed:
 	case <-ctx.Done():
 		return nil
 	}

@@ -143,6 +143,9 @@ func receipt(current, proxies, zones int) string {
 
 // waitingFor says how many run an object and names one that does not.
 func (l *ledger) waitingFor(e *entry) string {
+	if c := find(e.said.Conditions, v1alpha1.ConditionConflicted); len(e.said.Zones) == 0 && c != nil && c.Status == metav1.ConditionTrue {
+		return "see condition Conflicted"
+	}
 	if len(e.said.Zones) == 0 {
 		return "no zone is concerned: it takes effect when one is"
 	}

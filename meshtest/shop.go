@@ -22,11 +22,24 @@ type Shop struct {
 	w *World
 }
 
-// instances of the shop's services.
-var instances = []struct {
+// instance is a machine with a service of the shop.
+type instance struct {
 	machine, service, port, version string
 	flags                           []string
-}{
+}
+
+// check is how the agent asks the service whether it is healthy.
+func (i instance) check() string {
+	switch i.service {
+	case "rates":
+		return "grpc"
+	case "ledger":
+		return "tcp"
+	}
+	return "http://127.0.0.1:9080/health"
+}
+
+var instances = []instance{
 	{"details1", "details", "9080=http", "v1", nil},
 	{"ratings1", "ratings", "9080=http", "v1", nil},
 	{"rv1", "reviews", "9080=http", "v1", nil},
@@ -47,10 +60,10 @@ func (z *Zone) Shop() *Shop {
 		m := z.w.Machine(i.machine)
 		s.Machines[i.machine] = m
 		s.Apps[i.machine] = m.Serve(i.service, append([]string{"--version=" + i.version}, i.flags...)...)
-		s.Agents[i.machine] = m.TryJoin(z.Token("shop", i.service), "--port="+i.port, "--version="+i.version)
+		s.Agents[i.machine] = m.TryJoin(z.Token("shop", i.service), "--port="+i.port, "--version="+i.version, "--check="+i.check())
 	}
 	s.Machines["public"] = z.w.Machine("public")
-	s.Agents["public"] = s.Machines["public"].join("gateway", z.GatewayToken("shop", "public"), nil)
+	s.Agents["public"] = s.Machines["public"].join("gateway", z.GatewayToken("shop", "public"), []string{"--port=8080=http"})
 	for _, agent := range s.Agents {
 		agent.WaitReady()
 	}

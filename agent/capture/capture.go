@@ -119,6 +119,11 @@ func set[N int | uint32](numbers []N) string {
 // Load makes the kernel follow the rules, all at once or not at all.
 func (r Rules) Load(ctx context.Context) error { return nft(ctx, r.Text()) }
 
+// Loaded tells whether our table is there.
+func Loaded(ctx context.Context) bool {
+	return exec.CommandContext(ctx, "nft", "list", "table", "inet", table).Run() == nil
+}
+
 // Remove takes our table away; it is no error if there is none.
 func Remove(ctx context.Context) error {
 	return nft(ctx, "table inet "+table+"\ndelete table inet "+table+"\n")

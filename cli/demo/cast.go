@@ -21,12 +21,15 @@ type role struct {
 type dial struct {
 	service string
 	port    int
+	// named is set when the application must still say the service's name, as gRPC does: it is told
+	// both, the name and where to connect.
+	named bool
 }
 
 // cast is everybody who plays. A role's place in it makes its addresses.
 var cast = []role{
 	{service: "web", version: "v1", port: 9080, protocol: "http",
-		calls: []string{"details", "reviews"}, dials: []dial{{"rates", 9090}, {"ledger", 9100}}},
+		calls: []string{"details", "reviews"}, dials: []dial{{service: "rates", port: 9090, named: true}, {service: "ledger", port: 9100}}},
 	{service: "details", version: "v1", port: 9080, protocol: "http"},
 	{service: "reviews", version: "v1", port: 9080, protocol: "http", calls: []string{"ratings"}},
 	{service: "reviews", version: "v2", port: 9080, protocol: "http", calls: []string{"ratings"}},
@@ -94,7 +97,11 @@ func (d *demo) appProgram(r role) program {
 		args = append(args, "--"+service, fmt.Sprintf("http://%s:9080", service))
 	}
 	for _, to := range r.dials {
-		args = append(args, "--"+to.service, d.listener(r, to))
+		if to.named {
+			args = append(args, "--"+to.service, fmt.Sprintf("%s:%d", to.service, to.port), "--"+to.service+"-through", d.listener(r, to))
+		} else {
+			args = append(args, "--"+to.service, d.listener(r, to))
+		}
 	}
 	proxy := fmt.Sprintf("http://%s:%d", d.proxyIP(r), proxyPort)
 	return program{name: "app-" + r.name(), path: d.Shop, args: args, env: []string{"HTTP_PROXY=" + proxy, "http_proxy=", "NO_PROXY=", "no_proxy="}}

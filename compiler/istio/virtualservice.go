@@ -18,7 +18,7 @@ const meshGateway = "mesh"
 func MeshRoutes(h *plan.VirtualHost) *feedpb.Resource {
 	s := h.Service
 	vs := virtualService(h)
-	vs.Hosts = append([]string{s.Host()}, s.Aliases...)
+	vs.Hosts = meshHosts(h)
 	name := s.Name
 	if h.Workspace == s.Workspace {
 		vs.ExportTo = exportTo(s)
@@ -27,6 +27,19 @@ func MeshRoutes(h *plan.VirtualHost) *feedpb.Resource {
 		name = "service-" + s.Name + "." + s.Workspace
 	}
 	return resource(KindVirtualService, h.Workspace, name, vs, routeOrigins(h))
+}
+
+// meshHosts are the names routed: those of the service, and server names of its TLS connections.
+func meshHosts(h *plan.VirtualHost) []string {
+	hosts := append([]string{h.Service.Host()}, h.Service.Aliases...)
+	for _, stream := range h.Streams {
+		for _, name := range stream.Names {
+			if !slices.Contains(hosts, name) {
+				hosts = append(hosts, name)
+			}
+		}
+	}
+	return hosts
 }
 
 // GatewayRoutes renders the routing under a hostname at a listener of a gateway.

@@ -23,9 +23,6 @@ const (
 	ListenTCP
 )
 
-// Requests says whether the listener routes requests, not connections.
-func (p ListenerProtocol) Requests() bool { return p == ListenHTTP || p == ListenHTTPS }
-
 // Listener is one port of a gateway under one name.
 type Listener struct {
 	Name     string

@@ -18,8 +18,10 @@ type entry struct {
 	name string
 	// wanted is what the hub sent last; serving is what proxies get, nil for nothing.
 	wanted, serving *content
-	// good is the last content that all proxies concerned acknowledged, older the one before.
-	good, older *content
+	// accepted is the last content that all proxies concerned acknowledged.
+	accepted *content
+	// history is what was served before and not refused, newest first.
+	history []*content
 	// changed is the epoch since which serving is served; revision the one that brought wanted.
 	changed  uint64
 	revision int64
@@ -67,17 +69,27 @@ func (p *Pilot) settle(changed sets.Set[model.ConfigKey]) {
 	}
 }
 
-// prove makes what all proxies concerned have acknowledged the last good content. Caller holds mu.
+// maxHistory is how many contents are worth keeping: each is younger than the last that all proxies accepted.
+const maxHistory = 3
+
+// supersede puts what is served into history, for another version is about to be.
+func (e *entry) supersede() {
+	if len(e.history) > 0 && e.history[0] == e.serving {
+		return
+	}
+	if e.proven() {
+		e.history = nil
+	}
+	e.history = append([]*content{e.serving}, e.history[:min(len(e.history), maxHistory-1)]...)
+}
+
+// prove notes what all proxies concerned have acknowledged. Caller holds mu.
 func (p *Pilot) prove() {
 	slowest := p.streams.slowest()
 	for _, e := range p.resources {
-		if e.serving == nil || e.proven() || !e.acknowledged(slowest) {
-			continue
+		if e.serving != nil && !e.proven() && e.acknowledged(slowest) {
+			e.accepted = e.serving
 		}
-		if e.good != nil {
-			e.older = e.good
-		}
-		e.good = e.serving
 	}
 }
 
@@ -117,6 +129,9 @@ func (p *Pilot) upsert(r *feedpb.Resource) (sets.Set[model.ConfigKey], error) {
 	}
 	e.wanted, e.revision = c, p.revision
 	p.trial.forget(e.name)
+	if e.serving != nil && e.serving.GetVersion() != c.GetVersion() {
+		e.supersede()
+	}
 	return p.serveContent(e, c), nil
 }
 
@@ -130,7 +145,6 @@ func (p *Pilot) serveInstead(e *entry, r *refusal) sets.Set[model.ConfigKey] {
 		p.log.Error("last good version cannot be read", "resource", e.name, "error", err)
 		return nil
 	}
-	e.good = good
 	return p.serveContent(e, good)
 }
 

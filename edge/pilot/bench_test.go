@@ -31,6 +31,13 @@ func BenchmarkRouteChange(b *testing.B) {
 	}
 }
 
+// BenchmarkConnect is the time in which 500 proxies connect at once and acknowledge everything.
+func BenchmarkConnect(b *testing.B) {
+	for b.Loop() {
+		crowd(b, 500)
+	}
+}
+
 // crowd is a world with that many proxies connected and up to date.
 func crowd(b *testing.B, proxies int) *world {
 	w := newWorld(b)

@@ -107,12 +107,13 @@ func (p *Pilot) rejected(t trouble) {
 	}
 }
 
-// convict puts the culprit back to its last good content and remembers it. Caller holds mu.
+// convict puts the culprit back to what was served before, and remembers it. Caller holds mu.
 func (p *Pilot) convict(e *entry, t trouble) {
 	bad := e.changed
 	p.trial.forget(e.name)
 	p.refuse(e, e.serving.Resource, t.stream.name, t.message)
 	instead, may := e.instead()
+	e.history = slices.DeleteFunc(e.history, func(c *content) bool { return c == e.serving })
 	if !may { // others depend on it, and serving without it would open what it closes
 		return
 	}
@@ -129,7 +130,9 @@ func (p *Pilot) suspend(suspects []*entry, t trouble) {
 		}
 		back[e] = instead
 		bad = min(bad, e.changed)
-		p.trial.waiting = append(p.trial.waiting, e.name)
+		if !slices.Contains(p.trial.waiting, e.name) {
+			p.trial.waiting = append(p.trial.waiting, e.name)
+		}
 	}
 	if len(back) == 0 {
 		p.suffer(t)
@@ -235,7 +238,7 @@ func (p *Pilot) relieve(st *stream) {
 	}
 }
 
-// refuse remembers that a version is refused, and tells. Caller holds mu.
+// refuse remembers that a version is refused, and what is served instead, and tells. Caller holds mu.
 func (p *Pilot) refuse(e *entry, r *feedpb.Resource, proxy, message string) {
 	one := &refusal{Rejection: &feedpb.Rejection{
 		Resource: e.name, Version: r.GetVersion(), Origins: r.GetOrigins(), Proxy: proxy, Message: message,
@@ -247,11 +250,15 @@ func (p *Pilot) refuse(e *entry, r *feedpb.Resource, proxy, message string) {
 	if good != nil {
 		one.Good = good.Resource
 	}
+	if was := p.refusals.get(e.name); was != nil && was.Rejection.Version != one.Rejection.Version {
+		one.Rejection = was.Rejection // what stood in for it is refused too: only that changes
+	} else {
+		p.events.add(event{rejected: one.Rejection})
+	}
 	if err := p.refusals.put(one); err != nil {
 		p.log.Error("a refused resource is not on disk: after a restart it would be served again", "resource", e.name, "error", err)
 	}
 	p.log.Warn("resource refused", "resource", e.name, "version", r.GetVersion(), "proxy", proxy, "message", message)
-	p.events.add(event{rejected: one.Rejection})
 }
 
 // resolve forgets a refusal, and tells. Caller holds mu.

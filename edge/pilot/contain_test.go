@@ -168,6 +168,32 @@ func TestCulpritAmongManyIsFoundByTrial(t *testing.T) {
 	})
 }
 
+func TestWhatWasServedBeforeStandsIn(t *testing.T) {
+	w := shop(t)
+	reviews, ratings := sidecar("reviews", "reviews-1", "10.0.0.1"), sidecar("ratings", "ratings-1", "10.0.0.2")
+	c, slow := newClient(t), newClient(t)
+	c.pick = picky(v3.RouteType, "/bad-.*", re2)
+	hold := make(chan struct{})
+	slow.pick = func(r *discovery.DeltaDiscoveryResponse) string {
+		if r.TypeUrl == v3.RouteType {
+			<-hold
+		}
+		return ""
+	}
+	w.dial(c, idOf(reviews), w.pilot.NodeID(reviews))
+	w.dial(slow, idOf(ratings), w.pilot.NodeID(ratings))
+	defer close(hold)
+	w.awaitReceipt("reviews-1", 1)
+	w.apply(2, reviewsRoute(t, "good", "/good.*")) // the slow one never acknowledges it
+	w.awaitReceipt("reviews-1", 2)
+	w.apply(3, reviewsRoute(t, "bad", "/bad-.*"))
+	w.awaitReceipt("reviews-1", 3)
+	c.await("the former route", func() bool { return strings.Contains(c.text(v3.RouteType, "9080"), "/good.*") })
+	w.apply(4, reviewsRoute(t, "bad too", "/bad-.*too"))
+	w.awaitReceipt("reviews-1", 4)
+	c.await("the former route again", func() bool { return strings.Contains(c.text(v3.RouteType, "9080"), "/good.*") })
+}
+
 func TestMachinesOwnFaultIsNoResources(t *testing.T) {
 	w := shop(t)
 	reviews := sidecar("reviews", "reviews-1", "10.0.0.1")

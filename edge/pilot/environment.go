@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/time/rate"
 	security "istio.io/api/security/v1beta1"
@@ -61,7 +62,7 @@ func (p *Pilot) serve() {
 		v3.ExtensionConfigurationType: &xds.EcdsGenerator{ConfigGenerator: generate},
 		v3.NameTableType:              &xds.NdsGenerator{ConfigGenerator: generate},
 		v3.SecretType:                 xds.NewSecretGen(p.secrets, s.Cache, cluster.ID(p.zone), p.env.Mesh()),
-		tailType:                      tail{p.streams},
+		tailType:                      tail{p.streams, &p.current},
 	}
 	p.xds = s
 }
@@ -123,6 +124,7 @@ func (p *Pilot) send(req *model.PushRequest) {
 		p.xds.Cache.Clear(req.ConfigsUpdated)
 	}
 	p.env.SetPushContext(push)
+	p.current.Store(&activation{push, time.Now()})
 	req.Push = push
 	p.xds.AdsPushAll(req)
 }

@@ -58,23 +58,25 @@ func (l *ledger) acknowledged() version {
 	return l.newest
 }
 
-// send enters a response; it must come before the response can be answered.
-func (l *ledger) send(resp *discovery.DeltaDiscoveryResponse, v version) {
+// send enters what was generated, and what of it is sent to a proxy that has the rest; sent may be nil. It must come
+// before the proxy can answer.
+func (l *ledger) send(generated, sent *discovery.DeltaDiscoveryResponse) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	e := letter{nonce: resp.Nonce, typeURL: resp.TypeUrl, version: v}
-	for _, r := range resp.Resources {
-		e.names = append(e.names, r.Name)
+	l.expect(generated, sent)
+	if sent != nil {
+		e := letter{nonce: sent.Nonce, typeURL: sent.TypeUrl, version: parseVersion(generated.SystemVersionInfo)}
+		for _, r := range sent.Resources {
+			e.names = append(e.names, r.Name)
+		}
+		e.names = append(e.names, sent.RemovedResources...)
+		l.open = append(l.open, e)
 	}
-	e.names = append(e.names, resp.RemovedResources...)
-	l.open = append(l.open, e)
+	l.unlockAndTell()
 }
 
 // expect enters what a response makes the proxy ask for next, and what it answers: routes for listeners, endpoints
-// for clusters. Sent is what is left of generated for a proxy that has the rest; it may be nil.
+// for clusters.
 func (l *ledger) expect(generated, sent *discovery.DeltaDiscoveryResponse) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	switch generated.TypeUrl {
 	case v3.ListenerType:
 		l.expectRoutes(generated, sent)

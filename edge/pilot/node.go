@@ -50,6 +50,9 @@ func (w *Workload) labels(zone string) map[string]string {
 	if w.Version != "" {
 		out[LabelVersion] = w.Version
 	}
+	if w.Role == Gateway {
+		out[LabelGateway] = w.Service
+	}
 	return out
 }
 

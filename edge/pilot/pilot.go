@@ -74,6 +74,8 @@ type Pilot struct {
 
 	// judge is trial's, to be compared by streams.
 	judge atomic.Pointer[stream]
+	// current is what a proxy that connects now gets.
+	current atomic.Pointer[activation]
 }
 
 // New makes a Pilot with what earlier runs remembered as refused. It serves nothing before [Pilot.Run].

@@ -65,7 +65,7 @@ func newStream(rpc deltaRPC, p *Pilot, w *Workload, first *discovery.DeltaDiscov
 	}
 	st.ledger = newLedger(func(v version, advanced bool) { p.acknowledged(st, v, advanced) })
 	first.Node = st.node
-	st.early = []*discovery.DeltaDiscoveryRequest{first, {TypeUrl: tailType, ResourceNamesSubscribe: []string{"*"}}}
+	st.early = []*discovery.DeltaDiscoveryRequest{{Node: st.node, TypeUrl: tailType, ResourceNamesSubscribe: []string{"*"}}, first}
 	go st.listen() // ends with the RPC, which ends when its handler returns
 	return st
 }
@@ -180,10 +180,9 @@ func (st *stream) answer(req *discovery.DeltaDiscoveryRequest) {
 // Send implements the server's side of the RPC, for Istio: it sends what the proxy does not have yet.
 func (st *stream) Send(resp *discovery.DeltaDiscoveryResponse) error {
 	out := st.holds.filter(resp)
-	st.ledger.expect(resp, out)
+	st.ledger.send(resp, out)
 	if out == nil {
 		return nil
 	}
-	st.ledger.send(out, parseVersion(resp.SystemVersionInfo))
 	return st.deltaRPC.Send(out)
 }

@@ -62,10 +62,9 @@ func (p *Pilot) changedBetween(since uint64, t trouble, also func(*entry) bool) 
 		if e.serving == nil || e.changed <= since || e.changed > t.letter.version.epoch {
 			continue
 		}
-		if e.serving != e.wanted || !e.serving.concerns(t.stream.class.role) || !e.serving.makes(t) || !also(e) {
-			continue
+		if e.serving.concerns(t.stream.class.role) && e.serving.makes(t) && also(e) {
+			out = append(out, e)
 		}
-		out = append(out, e)
 	}
 	slices.SortFunc(out, func(a, b *entry) int { return strings.Compare(a.name, b.name) })
 	return out
@@ -108,11 +107,11 @@ func (c *content) concerns(role Role) bool {
 	return true
 }
 
-// instead is what to serve when what is served is refused: the newest good content that is another version.
-// May is false when nothing is left to serve and serving nothing would be worse.
+// instead is what to serve when what is served is refused: what was served before. May is false when there is
+// nothing and serving nothing would be worse.
 func (e *entry) instead() (c *content, may bool) {
-	for _, c := range []*content{e.good, e.older} {
-		if c != nil && c.GetVersion() != e.serving.GetVersion() {
+	for _, c := range e.history {
+		if c.GetVersion() != e.serving.GetVersion() {
 			return c, true
 		}
 	}
@@ -120,9 +119,8 @@ func (e *entry) instead() (c *content, may bool) {
 	return nil, !guard || !e.proven()
 }
 
-func (e *entry) proven() bool {
-	return e.good != nil && e.serving != nil && e.good.GetVersion() == e.serving.GetVersion()
-}
+// proven tells whether all proxies concerned acknowledged what is served.
+func (e *entry) proven() bool { return e.accepted != nil && e.accepted == e.serving }
 
 // narrow keeps those that the message quotes most of; none when it quotes nothing of any.
 func narrow(entries []*entry, message string) []*entry {

@@ -1,6 +1,9 @@
 package pilot
 
 import (
+	"sync/atomic"
+	"time"
+
 	"istio.io/istio/pilot/pkg/model"
 )
 
@@ -9,10 +12,24 @@ import (
 const tailType = "type.isthmus.dev/tail"
 
 // tail is the generator of tailType; it generates nothing.
-type tail struct{ streams *streams }
+type tail struct {
+	streams *streams
+	current *atomic.Pointer[activation]
+}
 
-// Generate implements [model.XdsResourceGenerator].
+// activation is a push context and since when it is the one that new proxies get.
+type activation struct {
+	push *model.PushContext
+	at   time.Time
+}
+
+// Generate implements [model.XdsResourceGenerator]. The first call of a stream comes before anything is generated
+// for it. It dates the proxy's configuration, which Istio forgets for a new proxy: what is generated without a
+// date is not cached, and a crowd of proxies that come back after a restart would share nothing.
 func (t tail) Generate(proxy *model.Proxy, _ *model.WatchedResource, req *model.PushRequest) (model.Resources, model.XdsLogDetails, error) {
+	if now := t.current.Load(); proxy.LastPushTime.IsZero() && now != nil && now.push == req.Push {
+		proxy.LastPushTime = now.at
+	}
 	t.streams.sent(proxy, req)
 	return nil, model.DefaultXdsLogDetails, nil
 }

@@ -12,33 +12,34 @@ import (
 )
 
 // virtualServices are the objects that Istio merges (roots with their delegates) on goroutines of its
-// own. settle makes that synchronous again: it sends a delegate and its root through the same queues, behind
-// everything else, and waits until the merged pair comes out.
+// own. settle makes that synchronous again. A change takes one of two ways: an object that is served comes to the
+// merger directly, a delegate by way of its root. So settle sends something of its own down either way, behind
+// everything else, and waits until both come out.
 type virtualServices struct {
 	objects krt.StaticCollection[config.Config]
 	laps    *laps
 }
 
-// laps counts the rounds that the pair has made.
+// laps counts the rounds.
 type laps struct {
 	mu   sync.Mutex // guards the rest
 	cond sync.Cond
 	sent int
-	seen int
+	seen map[string]int // by object
 	over bool
 }
 
-// The pair's namespace is nobody's; no proxy can be in it.
-const lapNamespace, lapRoot, lapDelegate = "isthmus-lap", "root", "delegate"
+// The objects' namespace is nobody's; no proxy can be in it.
+const lapNamespace, lapDirect, lapRoot, lapDelegate = "isthmus-lap", "direct", "root", "delegate"
 
 func newVirtualServices(stop <-chan struct{}) virtualServices {
 	root := config.Config{Meta: lapMeta(lapRoot), Spec: &networking.VirtualService{
 		Hosts: []string{"lap.invalid"}, ExportTo: []string{"."},
-		Http: []*networking.HTTPRoute{{Name: "lap", Delegate: &networking.Delegate{Name: lapDelegate, Namespace: lapNamespace}}},
+		Http: []*networking.HTTPRoute{{Delegate: &networking.Delegate{Name: lapDelegate, Namespace: lapNamespace}}},
 	}}
 	v := virtualServices{
 		objects: krt.NewStaticCollection(nil, []config.Config{root}, krt.WithStop(stop), krt.WithName("virtual services")),
-		laps:    &laps{},
+		laps:    &laps{seen: map[string]int{}},
 	}
 	v.laps.cond.L = &v.laps.mu
 	return v
@@ -58,21 +59,24 @@ func (v virtualServices) drop(namespace, name string) {
 func (v virtualServices) watch(merged krt.Collection[model.MergedVirtualService]) {
 	merged.Register(func(e krt.Event[model.MergedVirtualService]) {
 		if m := e.Latest(); m.Namespace == lapNamespace {
-			v.laps.record(m.Spec.(*networking.VirtualService))
+			v.laps.record(m.Name, m.Spec.(*networking.VirtualService))
 		}
 	})
 }
 
 // settle returns when Istio has merged everything put and dropped so far.
 func (v virtualServices) settle() {
-	v.laps.mu.Lock()
-	defer v.laps.mu.Unlock()
-	v.laps.sent++
-	v.objects.UpdateObject(config.Config{Meta: lapMeta(lapDelegate), Spec: &networking.VirtualService{
-		Http: []*networking.HTTPRoute{{Name: strconv.Itoa(v.laps.sent), Redirect: &networking.HTTPRedirect{Uri: "/"}}},
+	l := v.laps
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sent++
+	route := []*networking.HTTPRoute{{Name: strconv.Itoa(l.sent), Redirect: &networking.HTTPRedirect{Uri: "/"}}}
+	v.objects.UpdateObject(config.Config{Meta: lapMeta(lapDelegate), Spec: &networking.VirtualService{Http: route}})
+	v.objects.UpdateObject(config.Config{Meta: lapMeta(lapDirect), Spec: &networking.VirtualService{
+		Hosts: []string{"lap.invalid"}, ExportTo: []string{"."}, Http: route,
 	}})
-	for v.laps.seen < v.laps.sent && !v.laps.over {
-		v.laps.cond.Wait()
+	for (l.seen[lapRoot] < l.sent || l.seen[lapDirect] < l.sent) && !l.over {
+		l.cond.Wait()
 	}
 }
 
@@ -84,17 +88,17 @@ func (v virtualServices) finish() {
 	v.laps.cond.Broadcast()
 }
 
-// record notes the number that the merged route carries: Istio names it "ROOT-DELEGATE".
-func (l *laps) record(merged *networking.VirtualService) {
+// record notes the number that a merged object carries.
+func (l *laps) record(name string, merged *networking.VirtualService) {
 	if len(merged.Http) == 0 {
 		return
 	}
-	n, err := strconv.Atoi(merged.Http[0].Name[len("lap-"):])
+	n, err := strconv.Atoi(merged.Http[0].Name)
 	if err != nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.seen = max(l.seen, n)
+	l.seen[name] = max(l.seen[name], n)
 	l.cond.Broadcast()
 }

@@ -27,6 +27,8 @@ const (
 	LabelVersion   = "isthmus.dev/version"
 	LabelZone      = "isthmus.dev/zone"
 	LabelWorkload  = "isthmus.dev/workload"
+	// LabelGateway is on gateways only: the name of the Gateway they serve.
+	LabelGateway = "isthmus.dev/gateway"
 )
 
 // Workload is one machine's instance of a service, as the edge registered it. Values are never

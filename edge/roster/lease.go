@@ -2,11 +2,17 @@ package roster
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/isthmus-mesh/isthmus/machine/machinepb"
 )
+
+// errNoPort is the answer of a workload that registered no port: nobody can be asked.
+var errNoPort = errors.New("it has no port to be asked at")
 
 // probes is how many workloads are probed at once.
 const probes = 64
@@ -34,7 +40,10 @@ func (r *Roster) probeDue(ctx context.Context) {
 		free <- struct{}{}
 		done.Go(func() {
 			defer func() { <-free }()
-			err := r.config.Probe(ctx, address)
+			err := errNoPort
+			if address != "" {
+				err = r.config.Probe(ctx, address)
+			}
 			if ctx.Err() == nil {
 				r.probed(name, err)
 			}
@@ -42,17 +51,25 @@ func (r *Roster) probeDue(ctx context.Context) {
 	}
 }
 
-// due returns the addresses to probe by workload. Workloads without a port answer nobody and are left alone.
+// due returns the addresses to probe by workload; empty for those that have no port.
 func (r *Roster) due() map[string]string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	due, now := map[string]string{}, r.config.Now()
 	for name, e := range r.rows {
-		if w := e.workload.Registration; e.session == nil && len(w.Ports) > 0 && !now.Before(e.due) {
-			due[name] = net.JoinHostPort(w.Addresses[0], strconv.Itoa(int(w.Ports[0].Port)))
+		if e.session == nil && !now.Before(e.due) {
+			due[name] = addressOf(e.workload.Registration)
 		}
 	}
 	return due
+}
+
+// addressOf is where a workload's proxy listens.
+func addressOf(w *machinepb.Workload) string {
+	if len(w.Ports) == 0 {
+		return ""
+	}
+	return net.JoinHostPort(w.Addresses[0], strconv.Itoa(int(w.Ports[0].Port)))
 }
 
 func (r *Roster) probed(name string, err error) {

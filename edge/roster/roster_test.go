@@ -272,6 +272,19 @@ func TestLease(t *testing.T) {
 	Eventually(t, "forgotten", func() bool { return z.proxies(name) == nil && len(z.All()) == 0 })
 }
 
+func TestWorkloadWithoutPortIsForgottenToo(t *testing.T) {
+	z := newZone(t)
+	w := registration()
+	w.Ports = nil
+	a := z.attend(z.Workload("shop", "batch"), w)
+	if a.first.Warning == "" {
+		t.Error("no warning although nobody can call the workload")
+	}
+	a.hangUp()
+	Eventually(t, "lost", z.is(a.first.Workload, false))
+	Eventually(t, "forgotten", func() bool { return len(z.All()) == 0 })
+}
+
 func TestLeave(t *testing.T) {
 	z := newZone(t)
 	asked := make(chan bool, 1)

@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apiserver/pkg/server/healthz"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/yaml"
 
@@ -63,6 +64,17 @@ func (b *bootstrap) Check(*http.Request) error {
 	default:
 		return errors.New(*b.missing.Load())
 	}
+}
+
+// before puts the bootstrap before another check, which is asked only when every kind can be used:
+// until then the bootstrap itself says no, and waits for all others.
+func (b *bootstrap) before(check healthz.HealthChecker) healthz.HealthChecker {
+	return healthz.NamedCheck(check.Name(), func(r *http.Request) error {
+		if b.Check(r) != nil {
+			return nil
+		}
+		return check.Check(r)
+	})
 }
 
 // run works until ctx ends.

@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/server/healthz"
 )
 
 // Config says where the hub's API lives and who may use it.
@@ -32,6 +33,9 @@ type Config struct {
 	// Authorizer decides every request. Without one, members of [AdminGroup] may do everything and
 	// other users may only ask who they are and what exists.
 	Authorizer Authorizer
+
+	// ReadyChecks are asked by /readyz beside the API's own.
+	ReadyChecks []healthz.HealthChecker
 
 	// Log receives everything, also what Kubernetes' libraries and etcd say. Required.
 	Log *slog.Logger

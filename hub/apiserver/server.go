@@ -15,6 +15,7 @@ import (
 	crdserver "k8s.io/apiextensions-apiserver/pkg/apiserver"
 	"k8s.io/apiserver/pkg/registry/generic"
 	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/apiserver/pkg/server/healthz"
 	storagevalue "k8s.io/apiserver/pkg/storage/value"
 	"k8s.io/client-go/rest"
 )
@@ -119,7 +120,11 @@ func (s *Server) install(api *genericapiserver.GenericAPIServer, access Authoriz
 	}
 	installDiscovery(api)
 	api.Handler.NonGoRestfulMux.Handle("/metrics", metricsHandler())
-	return api.AddReadyzChecks(s.bootstrap, storageCheck{s.etcd})
+	checks := []healthz.HealthChecker{s.bootstrap, storageCheck{s.etcd}}
+	for _, check := range s.config.ReadyChecks {
+		checks = append(checks, s.bootstrap.before(check))
+	}
+	return api.AddReadyzChecks(checks...)
 }
 
 // Run serves until ctx ends or the storage fails, then closes everything.

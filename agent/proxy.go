@@ -1,0 +1,199 @@
+package agent
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/isthmus-mesh/isthmus/agent/envoy"
+	"github.com/isthmus-mesh/isthmus/agent/relay"
+	"github.com/isthmus-mesh/isthmus/api/problem"
+)
+
+// saveDelay gathers changes of the accepted configuration before they are written.
+const saveDelay = 200 * time.Millisecond
+
+// maxRequest is the largest request of Envoy, in bytes: the first one describes all its extensions.
+const maxRequest = 16 << 20
+
+// runProxy runs Envoy under the name an edge gave it, or gives it another if an edge does.
+func (a *agent) runProxy(ctx context.Context) error {
+	m, err := a.awaitMember(ctx, "")
+	for err == nil {
+		m, err = a.proxyAs(ctx, m)
+	}
+	return err
+}
+
+// awaitMember waits until an edge calls Envoy something else than known.
+func (a *agent) awaitMember(ctx context.Context, known string) (membership, error) {
+	for {
+		select {
+		case m := <-a.member:
+			if m.NodeID != "" && m.NodeID != known {
+				return m, nil
+			}
+		case <-ctx.Done():
+			return membership{}, ctx.Err()
+		}
+	}
+}
+
+// proxyAs runs Envoy, and what it dials, until an edge gives it another name, which is returned.
+func (a *agent) proxyAs(ctx context.Context, m membership) (membership, error) {
+	spec, err := a.spec(ctx, m.NodeID)
+	if err != nil {
+		return m, err
+	}
+	r, err := a.newRelay(m.NodeID)
+	if err != nil {
+		return m, err
+	}
+	listener, err := spec.Listen()
+	if err != nil {
+		return m, err
+	}
+	server := grpc.NewServer(grpc.MaxRecvMsgSize(maxRequest))
+	r.Register(server)
+	a.secrets.Register(server)
+	proxy := envoy.New(spec, a.proxyChanged, a.config.Log)
+	a.relay.Store(r)
+	a.proxy.Store(proxy)
+
+	var next membership
+	work, ctx := errgroup.WithContext(ctx)
+	work.Go(func() error { return r.Run(ctx) })
+	work.Go(func() error { return proxy.Run(ctx) })
+	work.Go(func() error { return server.Serve(listener) })
+	work.Go(func() error { <-ctx.Done(); server.Stop(); return nil })
+	work.Go(func() error {
+		next, err = a.awaitMember(ctx, m.NodeID)
+		return errors.Join(errRenamed, err)
+	})
+	if err := work.Wait(); !errors.Is(err, errRenamed) || next.NodeID == "" {
+		return m, err
+	}
+	a.config.Log.Info("Envoy gets another name", "was", m.NodeID, "is", next.NodeID)
+	return next, nil
+}
+
+var errRenamed = errors.New("renamed")
+
+// spec is how Envoy is run. Until there is one to run, it waits.
+func (a *agent) spec(ctx context.Context, nodeID string) (envoy.Spec, error) {
+	user, err := a.envoyUser()
+	if err != nil {
+		return envoy.Spec{}, err
+	}
+	path, err := a.findEnvoy(ctx)
+	if err != nil {
+		return envoy.Spec{}, err
+	}
+	spec := envoy.Spec{
+		Path: path, Dir: a.folder.path("proxy"), User: user, NodeID: nodeID,
+		LowPorts: a.holder.now.Load().Role == RoleGateway,
+	}
+	if err = spec.Prepare(); err != nil {
+		spec.Dir = a.runtimeDir()
+		err = errors.Join(os.MkdirAll(filepath.Dir(spec.Dir), 0o755), spec.Prepare())
+	}
+	return spec, err
+}
+
+// runtimeDir is where Envoy's files are if its user cannot reach the data directory, or if that
+// makes too long a name for a socket.
+func (a *agent) runtimeDir() string {
+	root := os.Getenv("XDG_RUNTIME_DIR")
+	if os.Getuid() == 0 {
+		root = "/run"
+	}
+	absolute, err := filepath.Abs(a.config.Data)
+	if err != nil {
+		absolute = a.config.Data
+	}
+	sum := sha256.Sum256([]byte(absolute))
+	return filepath.Join(root, "isthmus-agent", hex.EncodeToString(sum[:6]))
+}
+
+// searchPause is the pause between searches for a missing Envoy.
+const searchPause = 10 * time.Second
+
+func (a *agent) findEnvoy(ctx context.Context) (string, error) {
+	if a.settings.Envoy != "" {
+		return a.settings.Envoy, nil
+	}
+	for {
+		path, err := a.config.FindEnvoy(ctx)
+		if err == nil {
+			a.board.Clear("envoy")
+			return path, nil
+		}
+		a.config.Log.Error("no Envoy", "err", err)
+		a.board.Set("envoy", problem.EnvoyMissing, err.Error())
+		select {
+		case <-time.After(searchPause):
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+}
+
+func (a *agent) newRelay(nodeID string) (*relay.Relay, error) {
+	saved, err := os.ReadFile(a.folder.accepted())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	r, err := relay.New(relay.Config{
+		NodeID: nodeID, Saved: saved, SaveDelay: saveDelay, Edge: a.link.Conn, Log: a.config.Log,
+		Save:    func(content []byte) error { return replace(a.folder.accepted(), content) },
+		Names:   a.learnNames,
+		Verdict: a.judged,
+		Saves: func(err error) {
+			if err != nil {
+				a.board.Set("cache", problem.CacheNotSaved, err.Error())
+				return
+			}
+			a.board.Clear("cache")
+		},
+	})
+	if errors.Is(err, relay.ErrDamaged) {
+		a.board.Set("cache", problem.CacheDamaged, err.Error())
+		err = os.Rename(a.folder.accepted(), a.folder.accepted()+".damaged")
+	}
+	return r, err
+}
+
+func (a *agent) learnNames(table map[string][]netip.Addr) {
+	if a.names != nil {
+		a.names.SetTable(table)
+	}
+}
+
+// judged hears of every answer of Envoy to configuration.
+func (a *agent) judged(typeURL, rejection string) {
+	text := ""
+	if rejection != "" {
+		text = fmt.Sprintf("%s: %s", shortType(typeURL), rejection)
+	}
+	a.board.Put("rejection "+typeURL, problem.ConfigurationRejected, text)
+}
+
+// proxyChanged hears of every change of Envoy's state.
+func (a *agent) proxyChanged(s envoy.State) {
+	text := ""
+	if !s.Ready {
+		text = s.Reason
+	}
+	a.board.Put("envoy", problem.EnvoyNotReady, text)
+	a.health.setEnvoy(s.Ready, s.Reason)
+}
