@@ -18,6 +18,7 @@ import (
 	"github.com/isthmus-mesh/isthmus/agent/envoy"
 	"github.com/isthmus-mesh/isthmus/agent/relay"
 	"github.com/isthmus-mesh/isthmus/api/problem"
+	"github.com/isthmus-mesh/isthmus/machine/xds"
 )
 
 // saveDelay gathers changes of the accepted configuration before they are written.
@@ -63,7 +64,7 @@ func (a *agent) proxyAs(ctx context.Context, m membership) (membership, error) {
 	if err != nil {
 		return m, err
 	}
-	server := grpc.NewServer(grpc.MaxRecvMsgSize(maxRequest))
+	server := xds.NewServer(grpc.MaxRecvMsgSize(maxRequest))
 	r.Register(server)
 	a.secrets.Register(server)
 	proxy := envoy.New(spec, a.proxyChanged, a.config.Log)
@@ -95,12 +96,13 @@ func (a *agent) spec(ctx context.Context, nodeID string) (envoy.Spec, error) {
 	if err != nil {
 		return envoy.Spec{}, err
 	}
-	path, err := a.findEnvoy(ctx)
-	if err != nil {
-		return envoy.Spec{}, err
+	select {
+	case <-a.envoyFound:
+	case <-ctx.Done():
+		return envoy.Spec{}, ctx.Err()
 	}
 	spec := envoy.Spec{
-		Path: path, Dir: a.folder.path("proxy"), User: user, NodeID: nodeID,
+		Path: a.envoyPath, Dir: a.folder.path("proxy"), User: user, NodeID: nodeID,
 		LowPorts: a.holder.now.Load().Role == RoleGateway,
 	}
 	if err = spec.Prepare(); err != nil {
@@ -128,22 +130,25 @@ func (a *agent) runtimeDir() string {
 // searchPause is the pause between searches for a missing Envoy.
 const searchPause = 10 * time.Second
 
-func (a *agent) findEnvoy(ctx context.Context) (string, error) {
-	if a.settings.Envoy != "" {
-		return a.settings.Envoy, nil
+// findEnvoy looks for Envoy while the agent talks to the edge, since it can take a while.
+func (a *agent) findEnvoy(ctx context.Context) error {
+	defer close(a.envoyFound)
+	if a.envoyPath = a.settings.Envoy; a.envoyPath != "" {
+		return nil
 	}
 	for {
 		path, err := a.config.FindEnvoy(ctx)
 		if err == nil {
+			a.envoyPath = path
 			a.board.Clear("envoy")
-			return path, nil
+			return nil
 		}
 		a.config.Log.Error("no Envoy", "err", err)
 		a.board.Set("envoy", problem.EnvoyMissing, err.Error())
 		select {
 		case <-time.After(searchPause):
 		case <-ctx.Done():
-			return "", ctx.Err()
+			return ctx.Err()
 		}
 	}
 }

@@ -27,8 +27,10 @@ type Config struct {
 	Data string
 	// Version of the agent.
 	Version string
-	// FindEnvoy returns the path of Envoy when the settings name none.
-	FindEnvoy func(context.Context) (string, error)
+	// FindEnvoy returns the path of Envoy when the settings name none, and EnvoyVersion is the version
+	// it finds.
+	FindEnvoy    func(context.Context) (string, error)
+	EnvoyVersion string
 	// Leave makes the workload leave when it is closed or receives. May be nil.
 	Leave <-chan struct{}
 	// Override changes the settings of agent.json for this run. May be nil.
@@ -51,6 +53,9 @@ type agent struct {
 	// knownBefore tells that the machine has been a member already when the agent started.
 	knownBefore bool
 	member      chan membership // holds the newest answer of an edge
+
+	envoyFound chan struct{} // closed when envoyPath is set
+	envoyPath  string
 
 	names *dns.Server // nil: none are answered
 	relay atomic.Pointer[relay.Relay]
@@ -100,7 +105,7 @@ func prepare(ctx context.Context, config Config) (*agent, func() error, error) {
 	}
 	a := &agent{
 		config: config, folder: f, settings: settings, started: config.Now(), board: status.NewBoard(config.Now),
-		holder: &holder{}, secrets: sds.New(config.Log), member: make(chan membership, 1), departure: newDeparture(),
+		holder: &holder{}, secrets: sds.New(config.Log), member: make(chan membership, 1), departure: newDeparture(), envoyFound: make(chan struct{}),
 	}
 	a.health.changed = make(chan struct{}, 1)
 	if err := errors.Join(a.use(c), a.equip(ctx)); err != nil {
@@ -131,7 +136,11 @@ func (a *agent) equip(ctx context.Context) error {
 	}
 	a.capture.ipv6 = hasIPv6(addresses)
 	a.equipNames()
-	workload := a.settings.registration(a.holder.now.Load().Instance, a.config.Version, "", addresses, a.capture.proto())
+	version := a.config.EnvoyVersion
+	if a.settings.Envoy != "" {
+		version = "" // the user's own
+	}
+	workload := a.settings.registration(a.holder.now.Load().Instance, a.config.Version, version, addresses, a.capture.proto())
 	a.link = attend.New(a.linkConfig(known.Edges), workload, &machinepb.Health{Reason: "the agent is starting"})
 	return nil
 }
@@ -164,6 +173,7 @@ func (a *agent) run(ctx context.Context) error {
 	work.Go(func() error { return a.watchHealth(ctx) })
 	work.Go(func() error { return a.tellHealth(ctx) })
 	work.Go(func() error { return a.holdCapture(ctx, a.knownBefore) })
+	work.Go(func() error { return a.findEnvoy(ctx) })
 	work.Go(func() error { return a.runProxy(ctx) })
 	work.Go(func() error { return a.awaitLeave(ctx) })
 	return work.Wait()

@@ -34,6 +34,7 @@ needs no token. It goes on without the hub, also over a restart.`,
 				config.Advertise = []string{address}
 			}
 			config.Ready = func(address string) { fmt.Fprintf(c.streams.Out, "The edge serves agents at %s.\n", address) }
+			collectOften()
 			return edge.Run(ctx, config)
 		},
 	}
@@ -44,7 +45,7 @@ needs no token. It goes on without the hub, also over a restart.`,
 	flags.StringVar(&config.Listen, "listen", ":15012", "address for agents")
 	flags.StringSliceVar(&config.Advertise, "advertise", nil, "addresses at which agents reach this edge, HOST:PORT; default: --listen, or this machine's own address")
 	flags.StringSliceVar(&config.HubAddresses, "hub", nil, "addresses of the hub's feed, HOST:PORT; default: those of the token")
-	flags.StringVar(&config.StatusListen, "status-listen", "", "loopback address for /healthz, /readyz and /metrics; default: none")
+	flags.StringVar(&config.StatusListen, "status-listen", "", "loopback address for /healthz, /readyz, /metrics and profiles; default: none")
 	logs.addTo(flags)
 	return command
 }

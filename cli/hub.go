@@ -35,6 +35,7 @@ Edges and clients on other machines need --listen, --feed-listen and --advertise
 				}
 				config.Advertise = []string{address}
 			}
+			collectOften()
 			return hub.Run(ctx, config, c.welcome)
 		},
 	}

@@ -15,7 +15,7 @@ import (
 type wanted struct{ subset string }
 
 // backend resolves a reference to a service or subset, or reports why that is impossible.
-func (r *routeWork) backend(ref gatewayv1.BackendObjectReference, field string) (plan.Backend, bool) {
+func (r *routeWork) backend(ref gatewayv1.BackendObjectReference, field element) (plan.Backend, bool) {
 	b, err, reason := r.resolve(ref, field)
 	if err != nil {
 		f := against(v1alpha1.ConditionResolvedRefs, err)
@@ -29,7 +29,7 @@ func (r *routeWork) backend(ref gatewayv1.BackendObjectReference, field string) 
 	return b, true
 }
 
-func (r *routeWork) resolve(ref gatewayv1.BackendObjectReference, field string) (plan.Backend, *problem.Error, gatewayv1.RouteConditionReason) {
+func (r *routeWork) resolve(ref gatewayv1.BackendObjectReference, field element) (plan.Backend, *problem.Error, gatewayv1.RouteConditionReason) {
 	namespace, kind := namespaceOf(ref.Namespace, r.key.namespace), kindService
 	if ref.Kind != nil {
 		kind = string(*ref.Kind)
@@ -97,7 +97,7 @@ func (r *routeWork) streamRule(route metav1.Object, index int, refs []gatewayv1.
 	field := at("spec.rules", index)
 	stream := plan.Stream{Origin: origin(route, r.key.kind, field)}
 	for i, ref := range refs {
-		b, _ := r.backend(ref.BackendObjectReference, at(field+".backendRefs", i))
+		b, _ := r.backend(ref.BackendObjectReference, element{field, "backendRefs", i})
 		if b.Weight = weightOf(ref); b.Weight > 0 {
 			stream.Backends = append(stream.Backends, b)
 		}

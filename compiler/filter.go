@@ -10,14 +10,14 @@ import (
 )
 
 // filter applies a filter to the rule.
-func (r *ruleWork) filter(f gatewayv1.HTTPRouteFilter, name string) {
+func (r *ruleWork) filter(f gatewayv1.HTTPRouteFilter, field element) {
 	switch {
 	case f.RequestHeaderModifier != nil:
 		r.Request = headerChange(f.RequestHeaderModifier)
 	case f.ResponseHeaderModifier != nil:
 		r.Response = headerChange(f.ResponseHeaderModifier)
 	case f.RequestMirror != nil:
-		r.mirror(f.RequestMirror, name+".requestMirror")
+		r.mirror(f.RequestMirror, field)
 	case f.RequestRedirect != nil:
 		r.Redirect = redirect(f.RequestRedirect)
 	case f.URLRewrite != nil:
@@ -25,7 +25,7 @@ func (r *ruleWork) filter(f gatewayv1.HTTPRouteFilter, name string) {
 	case f.CORS != nil:
 		r.CORS = cors(f.CORS)
 	default:
-		r.unsupported(name)
+		r.unsupported(field)
 	}
 }
 
@@ -49,8 +49,8 @@ func headerMap(headers []gatewayv1.HTTPHeader) map[string]string {
 	return values
 }
 
-func (r *ruleWork) mirror(f *gatewayv1.HTTPRequestMirrorFilter, name string) {
-	b, exists := r.routeWork.backend(f.BackendRef, r.field(name))
+func (r *ruleWork) mirror(f *gatewayv1.HTTPRequestMirrorFilter, field element) {
+	b, exists := r.routeWork.backend(f.BackendRef, field)
 	if !exists {
 		return
 	}

@@ -75,3 +75,11 @@ func origin(o metav1.Object, kind, field string) plan.Origin {
 
 // at is the path of an element of a list.
 func at(list string, index int) string { return list + "[" + strconv.Itoa(index) + "]" }
+
+// element is the path of an element of a list somewhere in an object. It is text only when it is read.
+type element struct {
+	parent, list string
+	index        int
+}
+
+func (e element) String() string { return at(e.parent+"."+e.list, e.index) }

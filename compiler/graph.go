@@ -271,16 +271,20 @@ func (w *work) send(to key, what any) {
 // members goes through what was sent to this node, ordered by sender.
 func (w *work) members() iter.Seq[any] {
 	n := w.node
-	if !n.sorted {
-		slices.SortFunc(n.members, member.compare)
-		n.sorted = true
-	}
+	n.sort()
 	return func(yield func(any) bool) {
 		for _, m := range n.members {
 			if !yield(m.what) {
 				return
 			}
 		}
+	}
+}
+
+func (n *node) sort() {
+	if !n.sorted {
+		slices.SortFunc(n.members, member.compare)
+		n.sorted = true
 	}
 }
 

@@ -14,15 +14,15 @@ func (r *routeWork) grpcRules(route *gatewayv1.GRPCRoute) {
 		spec := &route.Spec.Rules[i]
 		rule := r.newRule(plan.Rule{Origin: origin(route, r.key.kind, at("spec.rules", i)), GRPC: true})
 		for j, filter := range spec.Filters {
-			rule.filter(httpFilter(filter), at("filters", j))
+			rule.filter(httpFilter(filter), element{rule.Origin.Field, "filters", j})
 		}
 		for j, ref := range spec.BackendRefs {
-			rule.backend(httpBackend(ref), at("backendRefs", j))
+			rule.backend(httpBackend(ref), element{rule.Origin.Field, "backendRefs", j})
 		}
 		rule.share()
 		rule.limits(nil, nil)
 		if spec.SessionPersistence != nil {
-			rule.unsupported("sessionPersistence")
+			rule.unsupported(rule.field("sessionPersistence"))
 		}
 		rule.finish(grpcMatches(spec.Matches))
 	}

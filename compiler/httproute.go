@@ -13,15 +13,15 @@ func (r *routeWork) httpRules(route *gatewayv1.HTTPRoute) {
 		spec := &route.Spec.Rules[i]
 		rule := r.newRule(plan.Rule{Origin: origin(route, r.key.kind, at("spec.rules", i))})
 		for j, filter := range spec.Filters {
-			rule.filter(filter, at("filters", j))
+			rule.filter(filter, element{rule.Origin.Field, "filters", j})
 		}
 		for j, ref := range spec.BackendRefs {
-			rule.backend(ref, at("backendRefs", j))
+			rule.backend(ref, element{rule.Origin.Field, "backendRefs", j})
 		}
 		rule.share()
 		rule.limits(spec.Timeouts, spec.Retry)
 		if spec.SessionPersistence != nil {
-			rule.unsupported("sessionPersistence")
+			rule.unsupported(rule.field("sessionPersistence"))
 		}
 		rule.finish(httpMatches(spec.Matches))
 	}
@@ -46,8 +46,8 @@ func (r *ruleWork) field(name string) string { return r.Origin.Field + "." + nam
 
 // unsupported gives the rule up: its requests are answered with an error, as the Gateway API asks for
 // filters that cannot be had.
-func (r *ruleWork) unsupported(name string) {
-	r.breaks(problem.Unsupported.Because("%s is not supported", r.field(name)))
+func (r *ruleWork) unsupported(field any) {
+	r.breaks(problem.Unsupported.Because("%s is not supported", field))
 }
 
 func (r *ruleWork) breaks(err *problem.Error) {
@@ -56,12 +56,12 @@ func (r *ruleWork) breaks(err *problem.Error) {
 }
 
 // backend adds a backend of the rule.
-func (r *ruleWork) backend(ref gatewayv1.HTTPBackendRef, name string) {
-	b, exists := r.routeWork.backend(ref.BackendObjectReference, r.field(name))
+func (r *ruleWork) backend(ref gatewayv1.HTTPBackendRef, field element) {
+	b, exists := r.routeWork.backend(ref.BackendObjectReference, field)
 	b.Weight = weightOf(ref.BackendRef)
 	r.total += b.Weight
 	for i, filter := range ref.Filters {
-		r.backendFilter(&b, filter, at(name+".filters", i))
+		r.backendFilter(&b, filter, element{field.String(), "filters", i})
 	}
 	switch {
 	case !exists:
@@ -72,14 +72,14 @@ func (r *ruleWork) backend(ref gatewayv1.HTTPBackendRef, name string) {
 }
 
 // backendFilter applies a filter for one backend: only changes of headers are possible.
-func (r *ruleWork) backendFilter(b *plan.Backend, filter gatewayv1.HTTPRouteFilter, name string) {
+func (r *ruleWork) backendFilter(b *plan.Backend, filter gatewayv1.HTTPRouteFilter, field element) {
 	switch {
 	case filter.RequestHeaderModifier != nil:
 		b.Request = headerChange(filter.RequestHeaderModifier)
 	case filter.ResponseHeaderModifier != nil:
 		b.Response = headerChange(filter.ResponseHeaderModifier)
 	default:
-		r.unsupported(name)
+		r.unsupported(field)
 	}
 }
 

@@ -93,8 +93,8 @@ func putRetries(p *plan.Policy, s *v1alpha1.TrafficPolicySpec) error {
 	if err != nil {
 		return err
 	}
-	p.Retries = &plan.Retries{Attempts: s.Retries.Attempts, PerTry: perTry, On: s.Retries.On}
-	if len(s.Retries.On) == 0 {
+	p.Retries = &plan.Retries{Attempts: s.Retries.Attempts, PerTry: perTry, On: s.Retries.RetryOn}
+	if len(s.Retries.RetryOn) == 0 {
 		p.Retries.On = plan.DefaultRetryOn()
 	}
 	if s.Retries.BudgetPercent != nil {

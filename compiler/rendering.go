@@ -34,11 +34,11 @@ func render(w *work, workspace string, resources ...*feedpb.Resource) *rendering
 // renderFor tells the objects that resources are made from.
 func renderFor(w *work, reach key, resources ...*feedpb.Resource) *rendering {
 	for _, resource := range resources {
-		told := make(map[key]bool, len(resource.Origins))
+		var last key
 		for _, from := range resource.Origins {
-			if to := statusKey(from.Kind, from.Namespace, from.Name); !told[to] {
-				told[to] = true
+			if to := statusKey(from.Kind, from.Namespace, from.Name); to != last {
 				w.send(to, made{resource.Name, reach})
+				last = to
 			}
 		}
 	}

@@ -24,7 +24,8 @@ func status(w *work) any {
 	result.Zones, result.Resources = s.destinations()
 	switch k.kind {
 	case kindHTTPRoute, kindGRPCRoute, kindTLSRoute, kindTCPRoute:
-		result.Parents, result.Conditions = s.parentStatuses(), s.routeConditions()
+		result.Parents = s.parentStatuses()
+		result.Conditions = s.routeConditions(result.Parents)
 	case kindGateway:
 		result.Listeners, result.Conditions = s.listenerStatuses(), s.gatewayConditions()
 	case kindGatewayClass, KindDiscovered:
@@ -63,12 +64,12 @@ func (s *statusWork) add(m any) {
 
 // destinations are the zones and resources the object takes part in.
 func (s *statusWork) destinations() (zones, resources []string) {
-	reaches := make(map[key]bool)
+	var last key
 	for _, m := range s.made {
 		resources = append(resources, m.resource)
-		if !reaches[m.reach] {
-			reaches[m.reach] = true
+		if m.reach != last {
 			zones = append(zones, value[[]string](s.work, m.reach)...)
+			last = m.reach
 		}
 	}
 	slices.Sort(zones)
@@ -174,7 +175,10 @@ func (s *statusWork) about(p attached) []finding {
 }
 
 // routeConditions sum up the parents: a route is accepted when all of them take it.
-func (s *statusWork) routeConditions() []metav1.Condition {
+func (s *statusWork) routeConditions(parents []gatewayv1.RouteParentStatus) []metav1.Condition {
+	if len(parents) == 1 {
+		return parents[0].Conditions
+	}
 	var all []finding
 	for _, p := range s.parents {
 		all = append(all, s.about(p)...)

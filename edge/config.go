@@ -28,7 +28,7 @@ type Config struct {
 	Name string
 	// Version of the program, for people.
 	Version string
-	// StatusListen is the "host:port" of /healthz, /readyz and /metrics; empty means none. It is neither
+	// StatusListen is the "host:port" of /healthz, /readyz, /metrics and /debug/pprof/; empty means none. It is neither
 	// authenticated nor encrypted: use a loopback address.
 	StatusListen string
 	// CertificateTTL is the life of workloads' certificates; 0 means [admission.MaxTTL].

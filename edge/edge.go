@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -128,8 +129,14 @@ func (e *edge) rosterConfig() roster.Config {
 	}
 }
 
-// run starts everything and ends everything when one part fails or ctx ends.
+// run starts everything and ends everything when one part fails or ctx ends. Pilot ends last: the others
+// may be in the middle of giving it something.
 func (e *edge) run(ctx context.Context) error {
+	outlast, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var last sync.WaitGroup
+	defer last.Wait()
+	defer stop()
+	start := func(p *pilot.Pilot) { last.Go(func() { _ = p.Run(outlast) }) } // it fails only with outlast
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return e.client.Run(ctx) })
 	group.Go(func() error {
@@ -137,12 +144,12 @@ func (e *edge) run(ctx context.Context) error {
 	})
 	group.Go(func() error { return e.files.retry(ctx) })
 	group.Go(func() error { return e.status.serve(ctx, e.config.StatusListen) })
-	group.Go(func() error { return e.serve(ctx) })
+	group.Go(func() error { return e.serve(ctx, start) })
 	return group.Wait()
 }
 
 // serve serves agents as soon as there is a configuration.
-func (e *edge) serve(ctx context.Context) error {
+func (e *edge) serve(ctx context.Context, start func(*pilot.Pilot)) error {
 	select {
 	case <-e.zone.known:
 	case <-ctx.Done():
@@ -152,8 +159,8 @@ func (e *edge) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	start(p)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return p.Run(ctx) })
 	if err := e.populate(ctx, group, p); err != nil {
 		return errors.Join(err, group.Wait())
 	}

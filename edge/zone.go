@@ -96,8 +96,10 @@ func (z *zone) place(revision feed.Revision) {
 func (z *zone) publish(p *pilot.Pilot, upserts []*roster.Workload, gone []string) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	if z.newborn.note(upserts, gone) {
-		z.place(feed.Revision{Number: z.bundle.Revision()})
+	if changed := z.newborn.note(upserts, gone); changed && z.pilot.Load() != nil {
+		if added, dropped := z.newborn.reconcile(z.bundle.Get); len(added)+len(dropped) > 0 {
+			_ = p.Apply(z.bundle.Revision(), added, dropped) // as in place
+		}
 	}
 	workloads := make([]pilot.Workload, 0, len(upserts))
 	for _, w := range upserts {

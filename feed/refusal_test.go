@@ -84,7 +84,7 @@ func TestRefusals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
-			call, _, _ := strings.Cut(name, "A")
+			var call string
 			for _, prefix := range []string{"Configure", "Report", "Redeem", "Admit"} {
 				if strings.HasPrefix(name, prefix) {
 					call = prefix

@@ -181,8 +181,8 @@ func TestZoneSaysWhatItsEdgesSay(t *testing.T) {
 	if status["edges"] != int64(1) || fmt.Sprint(status["addresses"]) != "[edge-1:15012]" {
 		t.Errorf("status is %v", status)
 	}
-	e.client.Report(&feedpb.ReportRequest{ConditionsSet: true, Conditions: []*feedpb.Condition{{Type: "DiskFull", Reason: "StateNotSaved", Message: "no space left"}}})
-	if message := w.becomes("Zone", "", "dc1", "DiskFull", "True"); message != "edge edge-1: no space left" {
+	e.client.Report(&feedpb.ReportRequest{ConditionsSet: true, Conditions: []*feedpb.Condition{{Type: "Save/roster.json", Reason: "StateNotSaved", Message: "no space left"}}})
+	if message := w.becomes("Zone", "", "dc1", "StateNotSaved", "True"); message != "edge edge-1: no space left" {
 		t.Errorf("message is %q", message)
 	}
 	w.eventually("the workload is in view", func() error {

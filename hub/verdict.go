@@ -23,7 +23,6 @@ const (
 	reasonNotRejected = "NotRejected"
 	reasonConnected   = "Connected"
 	reasonNoEdge      = "NoEdge"
-	reasonEdgeSays    = "ReportedByEdge"
 )
 
 // maxMessage is the length a condition's message may have, as its schema says.
@@ -192,7 +191,7 @@ func (l *ledger) sayZone(name string, d *document) {
 	d.Conditions = put(d.Conditions, connected)
 	for _, c := range edges.Conditions {
 		if find(d.Conditions, c.Type) == nil {
-			d.Conditions = put(d.Conditions, metav1.Condition{Type: c.Type, Status: metav1.ConditionTrue, Reason: orElse(c.Reason, reasonEdgeSays), Message: c.Message})
+			d.Conditions = put(d.Conditions, metav1.Condition{Type: c.Type, Status: metav1.ConditionTrue, Reason: c.Reason, Message: c.Message[:min(len(c.Message), maxMessage)]})
 		}
 	}
 }

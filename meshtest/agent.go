@@ -1,7 +1,12 @@
 package meshtest
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -78,4 +83,46 @@ func (a *Agent) EnvoyPID() (string, error) {
 		err = fmt.Errorf("%d Envoys run on %s", len(pids), a.Machine.Name)
 	}
 	return strings.Join(pids, " "), err
+}
+
+// EnvoyStat is one of the numbers that the machine's Envoy keeps, for instance "cluster_manager.warming_clusters".
+func (a *Agent) EnvoyStat(name string) (int, error) {
+	admin, err := a.envoyAdmin()
+	if err != nil {
+		return 0, err
+	}
+	out, err := a.Machine.Run(a.t.Context(), "", "curl", "--silent", "--show-error", "--fail", "--max-time", "10",
+		"--unix-socket", admin, "http://envoy/stats?filter=^"+name+"$")
+	if err != nil {
+		return 0, err
+	}
+	number, found := strings.CutPrefix(strings.TrimSpace(out), name+": ")
+	if !found {
+		return 0, fmt.Errorf("Envoy knows no number %s: %s", name, out)
+	}
+	return strconv.Atoi(number)
+}
+
+// envoyAdmin is the socket of Envoy's administration, as its bootstrap tells.
+func (a *Agent) envoyAdmin() (string, error) {
+	pid, err := a.EnvoyPID()
+	if err != nil {
+		return "", err
+	}
+	line, err := os.ReadFile(filepath.Join("/proc", pid, "cmdline"))
+	if err != nil {
+		return "", err
+	}
+	args := strings.Split(string(line), "\x00")
+	text, err := os.ReadFile(args[slices.Index(args, "-c")+1])
+	if err != nil {
+		return "", err
+	}
+	var bootstrap struct {
+		Admin struct {
+			Address struct{ Pipe struct{ Path string } }
+		}
+	}
+	err = json.Unmarshal(text, &bootstrap)
+	return bootstrap.Admin.Address.Pipe.Path, err
 }

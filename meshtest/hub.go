@@ -68,7 +68,7 @@ func (w *World) TryApply(yaml string) (string, error) {
 }
 
 func (w *World) onDesk(stdin, program string, args []string) (string, error) {
-	ctx, cancel := context.WithTimeout(w.t.Context(), Patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.t.Context()), Patience) // clean-ups come here too
 	defer cancel()
 	return w.Desk().Run(ctx, stdin, append([]string{program}, args...)...)
 }
@@ -109,7 +109,10 @@ func (w *World) MustRefuse(yaml string, words ...string) {
 // "httproute/reviews" in a workspace.
 func (w *World) Programmed(workspace, object string) {
 	w.t.Helper()
-	w.Kubectl("wait", "--for=condition=Programmed", "--timeout=30s", "--namespace="+workspace, object)
+	if _, err := w.TryKubectl("wait", "--for=condition=Programmed", "--timeout=30s", "--namespace="+workspace, object); err != nil {
+		status, _ := w.TryKubectl("get", "--namespace="+workspace, object, "--output=jsonpath={.status}")
+		w.t.Fatalf("%v\nits status: %s", err, status)
+	}
 }
 
 // Workspace makes a workspace.

@@ -1,6 +1,7 @@
 package meshtest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -25,18 +26,19 @@ type Load struct {
 	Timeout time.Duration
 	// Dial makes connections, for instance [netns.Host.DialContext]; default is this machine.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Width is how many requests of Send are under way at once; default 8.
+	Width int
 	// NoKeepAlive makes a connection for each request.
 	NoKeepAlive bool
 }
 
-// Send sends n requests, a few at a time and as fast as they are answered.
+// Send sends n requests, as fast as they are answered.
 func (l Load) Send(ctx context.Context, n int) *Tally {
-	const width = 8
 	client, tally := l.client(), newTally()
 	defer client.CloseIdleConnections()
 	orders := make(chan struct{})
 	var senders sync.WaitGroup
-	for range width {
+	for range cmp.Or(l.Width, 8) {
 		senders.Go(func() {
 			for range orders {
 				l.one(ctx, client, tally)
@@ -91,12 +93,8 @@ func (l Load) Start(t testing.TB) (tally *Tally, stop func()) {
 }
 
 func (l Load) client() *http.Client {
-	timeout := l.Timeout
-	if timeout == 0 {
-		timeout = 10 * time.Second
-	}
 	return &http.Client{
-		Timeout:       timeout,
+		Timeout:       cmp.Or(l.Timeout, 10*time.Second),
 		Transport:     &http.Transport{DialContext: l.Dial, MaxIdleConnsPerHost: 64, DisableKeepAlives: l.NoKeepAlive},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -112,6 +110,7 @@ func (l Load) one(ctx context.Context, client *http.Client, tally *Tally) {
 	}
 	request.Host = l.Host
 	request.Header = l.Header.Clone()
+	began := time.Now()
 	response, err := client.Do(request)
 	if err != nil {
 		tally.lost(err)
@@ -127,5 +126,5 @@ func (l Load) one(ctx context.Context, client *http.Client, tally *Tally) {
 	if json.Unmarshal(body, answer) != nil {
 		answer = &Answer{Error: string(body)} // a proxy's words
 	}
-	tally.answered(response.StatusCode, answer)
+	tally.answered(response.StatusCode, answer, time.Since(began))
 }

@@ -80,7 +80,7 @@ func (m *Machine) finish(cmd *exec.Cmd, argv []string) (string, error) {
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := m.equip(cmd).Run(); err != nil {
-		return stdout.String(), fmt.Errorf("%s on %s: %w\n%s%s", strings.Join(argv, " "), m.Name, err, stderr.String(), stdout.String())
+		return stdout.String(), fmt.Errorf("%.200s on %s: %w\n%s%s", strings.Join(argv, " "), m.Name, err, stderr.String(), stdout.String())
 	}
 	return stdout.String(), nil
 }

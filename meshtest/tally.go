@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Answer is what a service of the sample shop says (examples/shop).
@@ -26,6 +27,7 @@ type Tally struct {
 	failures map[string]int // what went wrong, and how often
 	who      map[string]int // "service/version" and "service@host"
 	callers  map[string]map[string]bool
+	took     []time.Duration // of every answer
 }
 
 func newTally() *Tally {
@@ -44,9 +46,10 @@ func (c *Tally) lost(err error) {
 	c.failures[err.Error()]++
 }
 
-func (c *Tally) answered(status int, answer *Answer) {
+func (c *Tally) answered(status int, answer *Answer, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.took = append(c.took, took)
 	c.statuses[status]++
 	if status >= 500 {
 		c.failures[fmt.Sprintf("%d %s", status, whatFailed(answer))]++
@@ -91,6 +94,13 @@ func (c *Tally) Status(status int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.statuses[status]
+}
+
+// Took are the times that answers took, shortest first.
+func (c *Tally) Took() []time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Sorted(slices.Values(c.took))
 }
 
 // Failed is how many requests had no answer, or one with a status of 500 or more.

@@ -14,7 +14,7 @@ func TestTokensThatDoNotAdmit(t *testing.T) {
 	here, there := w.Zone("dc1"), w.Zone("dc2")
 	w.Workspace("shop")
 	refused := func(name, machine, token, code string) {
-		t.Run(name, func(t *testing.T) {
+		w.Run(t, name, func(t *testing.T) {
 			agent := w.Machine(machine).TryJoin(token, "--port=9080=http")
 			Eventually(t, "the refusal is told with its code", logContains(agent.Process, code))
 			Eventually(t, "the agent gives up", func() error {

@@ -16,7 +16,8 @@ type story struct {
 
 // TestTraffic counts what every kind of traffic rule does to requests through real Envoys.
 func TestTraffic(t *testing.T) {
-	shop := New(t).Zone("dc1").Shop()
+	w := New(t)
+	shop := w.Zone("dc1").Shop()
 	for _, s := range []struct {
 		name string
 		run  func(story)
@@ -35,7 +36,7 @@ func TestTraffic(t *testing.T) {
 		{"TCP route", tcpRoute},
 		{"TLS ingress", tlsIngress},
 	} {
-		t.Run(s.name, func(t *testing.T) { s.run(story{t, shop}) })
+		w.Run(t, s.name, func(t *testing.T) { s.run(story{t, shop}) })
 	}
 }
 
@@ -130,17 +131,18 @@ func mirror(s story) {
 
 func retries(s story) {
 	s.with(allReviewsTo("v2"), "httproute/reviews")
-	s.Turn("ratings1", "fail=0.5")
+	s.Turn("ratings1", "fail=0.5") // every second request that it receives
 	defer s.Turn("ratings1", "")
-	if bad := s.send(40); bad.Failed() == 0 {
-		s.Errorf("without retries nothing failed, so the next count proves nothing: %s", bad)
+	load := s.Load()
+	load.Width = 1
+	if bad := load.Send(s.Context(), 20); bad.Failed() != 10 {
+		s.Errorf("without retries half should fail: %s", bad)
 	}
 	s.with(s.Example("retries"), "trafficpolicy/ratings-retries")
 	before := s.Requests("ratings1")
-	tally := s.send(40)
-	tally.MustLoseNothing(s)
-	if seen := s.Requests("ratings1") - before; seen <= tally.Sent() {
-		s.Errorf("ratings received %d requests for %d, so nothing was tried again", seen, tally.Sent())
+	load.Send(s.Context(), 20).MustLoseNothing(s)
+	if seen := s.Requests("ratings1") - before; seen < 39 {
+		s.Errorf("ratings received %d requests for 20, of which every second failed", seen)
 	}
 }
 
@@ -241,7 +243,7 @@ func tlsIngress(s story) {
 	desk := s.w.Desk()
 	cert := desk.WriteFile("shop.pem", string(certificate))
 	s.w.Kubectl("create", "secret", "tls", "shop-cert", "-n", "shop", "--cert="+cert, "--key="+desk.WriteFile("shop-key.pem", string(key)))
-	s.with(s.Example("tls-ingress"), "gateway/public", "httproute/web-secure")
+	s.with(s.Example("tls-ingress"), "gateway/public")
 	address := s.Machines["public"].IPv4.String()
 	out, err := s.Browser.Get("https://shop.example.com:8443/", "--cacert", cert, "--resolve", "shop.example.com:8443:"+address)
 	if err != nil || !strings.Contains(out, `"service": "web"`) {

@@ -15,7 +15,7 @@ type World struct {
 	// Binaries are the programs under test.
 	Binaries Binaries
 
-	t    testing.TB
+	t    *stage
 	dir  string
 	desk *Machine
 	hub  *Hub
@@ -25,12 +25,26 @@ type World struct {
 func New(t testing.TB) *World {
 	t.Helper()
 	netns.Require(t)
-	w := &World{Binaries: Build(t), t: t, dir: t.TempDir()}
+	w := &World{Binaries: Build(t), t: &stage{t}, dir: t.TempDir()}
 	if err := os.Chmod(w.dir, 0o755); err != nil { // applications run as other users
 		t.Fatal(err)
 	}
 	w.LAN = netns.New(t)
 	return w
+}
+
+// stage is the test that goes on now, which is told of failures: the world's own, or a part of it.
+type stage struct{ testing.TB }
+
+// Run runs a part of the test, as testing.T.Run does: while it goes on, what fails in the world is its
+// failure. Parts do not run in parallel.
+func (w *World) Run(t *testing.T, name string, part func(*testing.T)) bool {
+	return t.Run(name, func(t *testing.T) {
+		whole := w.t.TB
+		t.Cleanup(func() { w.t.TB = whole }) // after the part's own
+		w.t.TB = t
+		part(t)
+	})
 }
 
 // Machine connects a new machine with nothing on it. Its name is in the network's DNS.

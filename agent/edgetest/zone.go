@@ -9,8 +9,10 @@ import (
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"maps"
 	"net"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -234,6 +236,32 @@ type source struct {
 
 func (s source) Certificate() *tls.Certificate { return s.certificate }
 func (s source) Roots() []*x509.Certificate    { return s.roots }
+
+// Client is an HTTP client with a workload's certificate; one that keeps no connection makes a new one
+// for every request.
+func (z *Zone) Client(keep bool) *http.Client {
+	own := z.certifyWorkload(identity.Workload(TrustDomain, Workspace, "web"))
+	config := identity.ClientTLS(own, time.Now, func(id identity.ID) error {
+		if id != identity.Workload(TrustDomain, Workspace, Service) {
+			return fmt.Errorf("%s serves", id)
+		}
+		return nil
+	})
+	config.NextProtos = nil // HTTP/1.1
+	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: !keep}}
+}
+
+func (z *Zone) certifyWorkload(id identity.ID) source {
+	z.t.Helper()
+	key := newKey(z.t)
+	csr, err := identity.NewRequest(key)
+	check(z.t, err)
+	ders, err := z.authority.Sign(csr, id, time.Hour, nil, nil)
+	check(z.t, err)
+	certificate, err := identity.Chain(key, ders)
+	check(z.t, err)
+	return source{certificate, z.root.Roots()}
+}
 
 // certify makes a certificate of an edge, which only the root may sign.
 func (z *Zone) certify(id identity.ID) source {

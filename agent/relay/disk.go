@@ -5,33 +5,29 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 
-	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	"google.golang.org/protobuf/encoding/protodelim"
-	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/isthmus-mesh/isthmus/machine/xds"
 )
 
-// The file of the holdings: this line, the SHA-256 of what follows, then one length-prefixed
-// DeltaDiscoveryResponse per type.
+// The file of the holdings: this line, the SHA-256 of what follows, then one DeltaDiscoveryResponse per
+// type, each as a field 1.
 const fileHeading = "isthmus relay 1\n"
 
 // MaxFile is the largest file of holdings, in bytes. Larger ones are neither written nor read.
 const MaxFile = 256 << 20
 
-func encode(pages []*discovery.DeltaDiscoveryResponse) ([]byte, error) {
-	var body bytes.Buffer
-	marshal := protodelim.MarshalOptions{MarshalOptions: proto.MarshalOptions{Deterministic: true}}
+func encode(pages []*xds.DeltaResponse) ([]byte, error) {
+	var body []byte
 	for _, page := range pages {
-		if _, err := marshal.MarshalTo(&body, page); err != nil {
-			return nil, fmt.Errorf("holdings: %w", err)
-		}
+		body = xds.AppendBytes(body, 1, page.Encode())
 	}
-	if body.Len() > MaxFile {
-		return nil, fmt.Errorf("holdings: %d bytes, more than %d", body.Len(), MaxFile)
+	if len(body) > MaxFile {
+		return nil, fmt.Errorf("holdings: %d bytes, more than %d", len(body), MaxFile)
 	}
-	sum := sha256.Sum256(body.Bytes())
-	return bytes.Join([][]byte{[]byte(fileHeading), sum[:], body.Bytes()}, nil), nil
+	sum := sha256.Sum256(body)
+	return bytes.Join([][]byte{[]byte(fileHeading), sum[:], body}, nil), nil
 }
 
 // decode reads what [encode] wrote. It refuses files that are damaged anywhere.
@@ -49,14 +45,12 @@ func decode(file []byte) (*holdings, error) {
 
 func decodePages(body []byte) (*holdings, error) {
 	h := newHoldings()
-	unmarshal := protodelim.UnmarshalOptions{MaxSize: MaxFile}
-	for reader := bytes.NewReader(body); ; {
-		page := &discovery.DeltaDiscoveryResponse{}
-		if err := unmarshal.UnmarshalFrom(reader, page); errors.Is(err, io.EOF) {
-			return h, nil
-		} else if err != nil {
-			return nil, fmt.Errorf("holdings: %w", err)
+	err := xds.Fields(body, func(_ protowire.Number, message []byte) error {
+		page, err := xds.DecodeDeltaResponse(message)
+		if err == nil {
+			h.accept(page.TypeURL, page.Resources, nil, func(string) bool { return true })
 		}
-		h.accept(page.TypeUrl, page.Resources, nil, func(string) bool { return true })
-	}
+		return err
+	})
+	return h, err
 }

@@ -5,10 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
-	"google.golang.org/grpc/codes"
+	"github.com/isthmus-mesh/isthmus/machine/xds"
 )
 
 // unknownVersion is stated to an edge for a resource of which only Envoy knows the version. It is no
@@ -16,15 +13,15 @@ import (
 const unknownVersion = "unknown"
 
 type (
-	envoyLine = mailbox[*discovery.DeltaDiscoveryResponse]
-	edgeLine  = mailbox[*discovery.DeltaDiscoveryRequest]
+	envoyLine = mailbox[*xds.DeltaResponse]
+	edgeLine  = mailbox[*xds.DeltaRequest]
 )
 
 // exchange is what passes between one stream of Envoy and one of an edge. Its methods are called under
 // the relay's lock, and write to mailboxes only.
 type exchange struct {
 	holdings *holdings
-	node     *core.Node
+	nodeID   string
 	names    func(map[string][]netip.Addr)
 	verdict  func(typeURL, rejection string)
 
@@ -43,15 +40,15 @@ type exchange struct {
 
 // flight is a response that Envoy has not answered.
 type flight struct {
-	response *discovery.DeltaDiscoveryResponse
+	response *xds.DeltaResponse
 	from     *edgeLine // nil: the holdings
 	nonce    string    // the edge's
 	landed   func()
 }
 
 func (f flight) carries(name string) bool {
-	return slices.Contains(f.response.RemovedResources, name) ||
-		slices.ContainsFunc(f.response.Resources, func(r *discovery.Resource) bool { return r.Name == name })
+	return slices.Contains(f.response.Removed, name) ||
+		slices.ContainsFunc(f.response.Resources, func(r *xds.Resource) bool { return r.Name() == name })
 }
 
 func (x *exchange) envoyOpened(line *envoyLine) {
@@ -65,13 +62,16 @@ func (x *exchange) envoyOpened(line *envoyLine) {
 // edgeOpened states to a new stream what Envoy wants and what it has.
 func (x *exchange) edgeOpened(line *edgeLine, restart func()) {
 	x.edge, x.restart = line, restart
-	line.put(&discovery.DeltaDiscoveryRequest{
-		Node: x.node, TypeUrl: nameTableType, InitialResourceVersions: x.versions(nameTableType, nil),
+	line.put(&xds.DeltaRequest{
+		NodeID: x.nodeID, TypeURL: nameTableType, Versions: x.versions(nameTableType, nil),
 	})
 	for _, typeURL := range x.order {
 		s := x.wanted[typeURL]
-		x.edge.put(&discovery.DeltaDiscoveryRequest{
-			TypeUrl: typeURL, ResourceNamesSubscribe: s.list(), InitialResourceVersions: x.versions(typeURL, s),
+		if s.empty() { // no names would mean all
+			continue
+		}
+		x.edge.put(&xds.DeltaRequest{
+			TypeURL: typeURL, Subscribe: s.list(), Versions: x.versions(typeURL, s),
 		})
 	}
 }
@@ -92,45 +92,45 @@ func (x *exchange) versions(typeURL string, s *subscription) map[string]string {
 		case x.doubted[[2]string{typeURL, name}]:
 			versions[name] = unknownVersion
 		case s == nil || s.wants(name):
-			versions[name] = r.Version
+			versions[name] = r.Version()
 		}
 	}
 	return versions
 }
 
 // fromEnvoy handles a request of Envoy: an answer to a flight, a subscription, or both.
-func (x *exchange) fromEnvoy(req *discovery.DeltaDiscoveryRequest) {
-	if req.ResponseNonce != "" {
+func (x *exchange) fromEnvoy(req *xds.DeltaRequest) {
+	if req.Nonce != "" {
 		x.land(req)
 	}
-	s, known := x.wanted[req.TypeUrl]
+	s, known := x.wanted[req.TypeURL]
 	switch {
 	case !known:
-		x.wanted[req.TypeUrl] = newSubscription(req)
-		x.order = append(x.order, req.TypeUrl)
+		x.wanted[req.TypeURL] = newSubscription(req)
+		x.order = append(x.order, req.TypeURL)
 	case !s.change(req):
 		return
 	}
-	x.holdings.drop(req.TypeUrl, req.ResourceNamesUnsubscribe)
+	x.holdings.drop(req.TypeURL, req.Unsubscribe)
 	x.offer(req, !known)
 	x.ask(req)
 }
 
 // offer answers a subscription from the holdings, with what is not on its way already.
-func (x *exchange) offer(req *discovery.DeltaDiscoveryRequest, first bool) {
-	have, known := x.holdings.of(req.TypeUrl)
-	s, names := x.wanted[req.TypeUrl], req.ResourceNamesSubscribe
+func (x *exchange) offer(req *xds.DeltaRequest, first bool) {
+	have, known := x.holdings.of(req.TypeURL)
+	s, names := x.wanted[req.TypeURL], req.Subscribe
 	if s.all && (first || slices.Contains(names, wildcard)) {
 		names = sorted(have)
 	}
-	offer := &discovery.DeltaDiscoveryResponse{TypeUrl: req.TypeUrl}
+	offer := &xds.DeltaResponse{TypeURL: req.TypeURL}
 	for _, name := range names {
 		r, held := have[name]
-		if _, stated := req.InitialResourceVersions[name]; held && !stated && !x.flying(req.TypeUrl, name) {
+		if _, stated := req.Versions[name]; held && !stated && !x.flying(req.TypeURL, name) {
 			offer.Resources = append(offer.Resources, r)
 		}
 	}
-	empty := first && known && s.all && len(req.InitialResourceVersions) == 0
+	empty := first && known && s.all && len(req.Versions) == 0
 	if len(offer.Resources) > 0 || empty {
 		x.launch(flight{response: offer, landed: func() {}})
 	}
@@ -138,7 +138,7 @@ func (x *exchange) offer(req *discovery.DeltaDiscoveryRequest, first bool) {
 
 func (x *exchange) flying(typeURL, name string) bool {
 	for _, f := range x.flights {
-		if f.response.TypeUrl == typeURL && f.carries(name) {
+		if f.response.TypeURL == typeURL && f.carries(name) {
 			return true
 		}
 	}
@@ -146,20 +146,20 @@ func (x *exchange) flying(typeURL, name string) bool {
 }
 
 // ask passes a subscription on.
-func (x *exchange) ask(req *discovery.DeltaDiscoveryRequest) {
+func (x *exchange) ask(req *xds.DeltaRequest) {
 	if x.edge == nil {
 		return
 	}
-	s := x.wanted[req.TypeUrl]
-	versions := x.versions(req.TypeUrl, s)
+	s := x.wanted[req.TypeURL]
+	versions := x.versions(req.TypeURL, s)
 	for name := range versions { // only of what is asked for now
-		if !slices.Contains(req.ResourceNamesSubscribe, name) && !(s.all && len(req.ResourceNamesSubscribe) == 0) {
+		if !slices.Contains(req.Subscribe, name) && !(s.all && len(req.Subscribe) == 0) {
 			delete(versions, name)
 		}
 	}
-	x.edge.put(&discovery.DeltaDiscoveryRequest{
-		TypeUrl: req.TypeUrl, InitialResourceVersions: versions,
-		ResourceNamesSubscribe: req.ResourceNamesSubscribe, ResourceNamesUnsubscribe: req.ResourceNamesUnsubscribe,
+	x.edge.put(&xds.DeltaRequest{
+		TypeURL: req.TypeURL, Versions: versions,
+		Subscribe: req.Subscribe, Unsubscribe: req.Unsubscribe,
 	})
 }
 
@@ -172,23 +172,23 @@ func (x *exchange) launch(f flight) {
 }
 
 // land handles Envoy's answer to a flight.
-func (x *exchange) land(req *discovery.DeltaDiscoveryRequest) {
-	f, ok := x.flights[req.ResponseNonce]
+func (x *exchange) land(req *xds.DeltaRequest) {
+	f, ok := x.flights[req.Nonce]
 	if !ok {
 		return
 	}
-	delete(x.flights, req.ResponseNonce)
+	delete(x.flights, req.Nonce)
 	f.landed()
-	x.verdict(req.TypeUrl, req.ErrorDetail.GetMessage())
+	x.verdict(req.TypeURL, req.Rejection.Message())
 	switch {
-	case req.ErrorDetail != nil:
+	case req.Rejection != nil:
 		x.rejected(f)
 	case f.from != nil:
-		x.wanted[req.TypeUrl].settle(f.response)
-		x.holdings.accept(req.TypeUrl, f.response.Resources, f.response.RemovedResources, x.wanted[req.TypeUrl].wants)
+		x.wanted[req.TypeURL].settle(f.response)
+		x.holdings.accept(req.TypeURL, f.response.Resources, f.response.Removed, x.wanted[req.TypeURL].wants)
 	}
 	if f.from != nil && f.from == x.edge {
-		x.edge.put(&discovery.DeltaDiscoveryRequest{TypeUrl: req.TypeUrl, ResponseNonce: f.nonce, ErrorDetail: req.ErrorDetail})
+		x.edge.put(&xds.DeltaRequest{TypeURL: req.TypeURL, Nonce: f.nonce, Rejection: req.Rejection})
 	}
 }
 
@@ -199,7 +199,7 @@ func (x *exchange) rejected(f flight) {
 		return
 	}
 	for _, r := range f.response.Resources {
-		x.doubted[[2]string{f.response.TypeUrl, r.Name}] = true
+		x.doubted[[2]string{f.response.TypeURL, r.Name()}] = true
 	}
 	if x.edge != nil {
 		x.edge = nil
@@ -208,15 +208,15 @@ func (x *exchange) rejected(f flight) {
 }
 
 // fromEdge handles a response of an edge. landed is called once, when Envoy answered it or it goes nowhere.
-func (x *exchange) fromEdge(line *edgeLine, response *discovery.DeltaDiscoveryResponse, landed func()) {
+func (x *exchange) fromEdge(line *edgeLine, response *xds.DeltaResponse, landed func()) {
 	switch {
 	case line != x.edge || x.envoy == nil:
 		landed()
-	case response.TypeUrl == nameTableType:
+	case response.TypeURL == nameTableType:
 		line.put(x.learn(response))
 		landed()
-	case x.wanted[response.TypeUrl] == nil:
-		line.put(&discovery.DeltaDiscoveryRequest{TypeUrl: response.TypeUrl, ResponseNonce: response.Nonce})
+	case x.wanted[response.TypeURL] == nil:
+		line.put(&xds.DeltaRequest{TypeURL: response.TypeURL, Nonce: response.Nonce})
 		landed()
 	default:
 		x.launch(flight{response: response, from: line, nonce: response.Nonce, landed: landed})
@@ -224,19 +224,19 @@ func (x *exchange) fromEdge(line *edgeLine, response *discovery.DeltaDiscoveryRe
 }
 
 // learn takes in a name table and answers it.
-func (x *exchange) learn(response *discovery.DeltaDiscoveryResponse) *discovery.DeltaDiscoveryRequest {
-	answer := &discovery.DeltaDiscoveryRequest{TypeUrl: nameTableType, ResponseNonce: response.Nonce}
+func (x *exchange) learn(response *xds.DeltaResponse) *xds.DeltaRequest {
+	answer := &xds.DeltaRequest{TypeURL: nameTableType, Nonce: response.Nonce}
 	table := map[string][]netip.Addr{}
 	for _, r := range response.Resources {
-		names, err := decodeNameTable(r.Resource.GetValue())
+		names, err := nameTable(r)
 		if err != nil {
-			answer.ErrorDetail = &rpcstatus.Status{Code: int32(codes.InvalidArgument), Message: err.Error()}
+			answer.Rejection = &xds.Rejection{Text: err.Error()}
 			return answer
 		}
 		table = names
 	}
-	x.holdings.accept(nameTableType, response.Resources, response.RemovedResources, func(string) bool { return true })
-	if len(response.Resources)+len(response.RemovedResources) > 0 {
+	x.holdings.accept(nameTableType, response.Resources, response.Removed, func(string) bool { return true })
+	if len(response.Resources)+len(response.Removed) > 0 {
 		x.names(table)
 	}
 	return answer

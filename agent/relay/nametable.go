@@ -1,24 +1,32 @@
 package relay
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/isthmus-mesh/isthmus/machine/xds"
 )
 
 // nameTableType is Istio's name table
 // (https://github.com/istio/istio/blob/master/pkg/dns/proto/nds.proto), which the relay subscribes to itself.
 const nameTableType = "type.googleapis.com/istio.networking.nds.v1.NameTable"
 
-var errNameTable = errors.New("name table: malformed")
+// nameTable reads the table a resource holds.
+func nameTable(r *xds.Resource) (map[string][]netip.Addr, error) {
+	body, err := r.Body()
+	if err != nil {
+		return nil, err
+	}
+	return decodeNameTable(body.Value)
+}
 
 // decodeNameTable reads message NameTable { map<string, NameInfo> table = 1; } by hand, to keep the
 // control plane's packages out of the agent.
 func decodeNameTable(message []byte) (map[string][]netip.Addr, error) {
 	table := map[string][]netip.Addr{}
-	err := eachField(message, func(number protowire.Number, entry []byte) error {
+	err := xds.Fields(message, func(number protowire.Number, entry []byte) error {
 		if number != 1 {
 			return nil
 		}
@@ -33,12 +41,12 @@ func decodeNameTable(message []byte) (map[string][]netip.Addr, error) {
 
 // decodeNameEntry reads one entry of the map: the host and message NameInfo { repeated string ips = 1; }.
 func decodeNameEntry(entry []byte) (host string, addrs []netip.Addr, err error) {
-	err = eachField(entry, func(number protowire.Number, value []byte) error {
+	err = xds.Fields(entry, func(number protowire.Number, value []byte) error {
 		switch number {
 		case 1:
 			host = string(value)
 		case 2:
-			return eachField(value, func(number protowire.Number, text []byte) error {
+			return xds.Fields(value, func(number protowire.Number, text []byte) error {
 				if number != 1 {
 					return nil
 				}
@@ -53,27 +61,4 @@ func decodeNameEntry(entry []byte) (host string, addrs []netip.Addr, err error) 
 		return nil
 	})
 	return host, addrs, err
-}
-
-// eachField calls visit with the fields that have bytes and skips the others.
-func eachField(message []byte, visit func(protowire.Number, []byte) error) error {
-	for len(message) > 0 {
-		number, kind, n := protowire.ConsumeTag(message)
-		if n < 0 {
-			return errNameTable
-		}
-		message = message[n:]
-		length := protowire.ConsumeFieldValue(number, kind, message)
-		if length < 0 {
-			return errNameTable
-		}
-		if kind == protowire.BytesType {
-			value, _ := protowire.ConsumeBytes(message)
-			if err := visit(number, value); err != nil {
-				return err
-			}
-		}
-		message = message[length:]
-	}
-	return nil
 }

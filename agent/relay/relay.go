@@ -8,10 +8,10 @@ import (
 	"sync"
 	"time"
 
-	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
+
+	"github.com/isthmus-mesh/isthmus/machine/xds"
 )
 
 // maxFlights is how many responses may be on their way through Envoy before the relay stops
@@ -42,7 +42,6 @@ type Config struct {
 
 // Relay serves Envoy's aggregated discovery service. Run must run for it to reach the disk.
 type Relay struct {
-	discovery.UnimplementedAggregatedDiscoveryServiceServer
 	config Config
 	dirty  chan struct{}
 
@@ -64,7 +63,7 @@ func New(config Config) (*Relay, error) {
 	}
 	h.changed = r.touch
 	r.x = exchange{
-		holdings: h, node: &core.Node{Id: config.NodeID, UserAgentName: "envoy"},
+		holdings: h, nodeID: config.NodeID,
 		names: config.Names, verdict: config.Verdict, flights: map[string]flight{},
 	}
 	r.recall()
@@ -75,16 +74,14 @@ func New(config Config) (*Relay, error) {
 func (r *Relay) recall() {
 	have, _ := r.x.holdings.of(nameTableType)
 	for _, name := range sorted(have) {
-		if table, err := decodeNameTable(have[name].Resource.GetValue()); err == nil {
+		if table, err := nameTable(have[name]); err == nil {
 			r.config.Names(table)
 		}
 	}
 }
 
 // Register adds the service to the server of Envoy's socket.
-func (r *Relay) Register(s grpc.ServiceRegistrar) {
-	discovery.RegisterAggregatedDiscoveryServiceServer(s, r)
-}
+func (r *Relay) Register(s *grpc.Server) { xds.ServeDelta(s, r.serveEnvoy) }
 
 // Seal keeps the holdings as they are from now on, because Envoy is going to be drained.
 func (r *Relay) Seal() {
@@ -111,9 +108,9 @@ func (r *Relay) Connected() (envoy, edge bool) {
 	return r.x.envoy != nil, r.x.edge != nil
 }
 
-// DeltaAggregatedResources serves Envoy. A newer stream supersedes an older one.
-func (r *Relay) DeltaAggregatedResources(stream discovery.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
-	line := newMailbox[*discovery.DeltaDiscoveryResponse]()
+// serveEnvoy serves one stream of Envoy. A newer stream supersedes an older one.
+func (r *Relay) serveEnvoy(stream xds.DeltaServerStream) error {
+	line := newMailbox[*xds.DeltaResponse]()
 	ctx, cancel := context.WithCancel(stream.Context())
 	work, ctx := errgroup.WithContext(ctx)
 	r.openEnvoy(line)
@@ -143,14 +140,14 @@ func (r *Relay) closeEnvoy(line *envoyLine) {
 	}
 }
 
-func (r *Relay) hearEnvoy(line *envoyLine, req *discovery.DeltaDiscoveryRequest) {
+func (r *Relay) hearEnvoy(line *envoyLine, req *xds.DeltaRequest) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.x.envoy != line {
 		return
 	}
-	if req.ErrorDetail != nil {
-		r.config.Log.Warn("Envoy rejects configuration", "type", req.TypeUrl, "reason", req.ErrorDetail.Message)
+	if req.Rejection != nil {
+		r.config.Log.Warn("Envoy rejects configuration", "type", req.TypeURL, "reason", req.Rejection.Text)
 	}
 	r.x.fromEnvoy(req)
 }

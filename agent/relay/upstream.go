@@ -5,9 +5,10 @@ import (
 	"math/rand/v2"
 	"time"
 
-	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
+
+	"github.com/isthmus-mesh/isthmus/machine/xds"
 )
 
 // Pauses between streams to edges. A stream that lasted longer than the longest pause was a good one.
@@ -45,12 +46,11 @@ func (r *Relay) followEdges(ctx context.Context, envoy *envoyLine) error {
 func (r *Relay) followEdge(ctx context.Context, conn grpc.ClientConnInterface, envoy *envoyLine) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	client := discovery.NewAggregatedDiscoveryServiceClient(conn)
-	stream, err := client.DeltaAggregatedResources(ctx, grpc.MaxCallRecvMsgSize(maxMessage))
+	stream, err := xds.Delta(ctx, conn, maxMessage)
 	if err != nil {
 		return err
 	}
-	line := newMailbox[*discovery.DeltaDiscoveryRequest]()
+	line := newMailbox[*xds.DeltaRequest]()
 	if !r.openEdge(envoy, line, cancel) {
 		return nil
 	}
@@ -80,7 +80,7 @@ func (r *Relay) closeEdge(line *edgeLine) {
 }
 
 // hearEdge takes responses while few enough are on their way through Envoy.
-func (r *Relay) hearEdge(ctx context.Context, line *edgeLine, stream discovery.AggregatedDiscoveryService_DeltaAggregatedResourcesClient) error {
+func (r *Relay) hearEdge(ctx context.Context, line *edgeLine, stream xds.DeltaClientStream) error {
 	flights := make(chan struct{}, maxFlights)
 	landed := func() { <-flights }
 	for {

@@ -17,14 +17,11 @@ import (
 	"strconv"
 	"sync"
 
-	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	tls "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
-	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	secret "github.com/envoyproxy/go-control-plane/envoy/service/secret/v3"
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/isthmus-mesh/isthmus/identity"
+	"github.com/isthmus-mesh/isthmus/machine/xds"
 )
 
 // The names of the secrets, as Istio's configuration uses them.
@@ -37,22 +34,21 @@ const secretType = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v
 
 // Server serves the secrets of the moment.
 type Server struct {
-	secret.UnimplementedSecretDiscoveryServiceServer
 	log *slog.Logger
 
 	mu      sync.Mutex // guards the rest
-	secrets map[string]*anypb.Any
+	secrets map[string]xds.Any
 	version uint64
 	changed chan struct{} // closed by the next change
 }
 
 // New makes a server without secrets; Envoy waits for the first.
 func New(log *slog.Logger) *Server {
-	return &Server{log: log, secrets: map[string]*anypb.Any{}, changed: make(chan struct{})}
+	return &Server{log: log, secrets: map[string]xds.Any{}, changed: make(chan struct{})}
 }
 
 // Register adds the service to the server of Envoy's socket.
-func (s *Server) Register(r grpc.ServiceRegistrar) { secret.RegisterSecretDiscoveryServiceServer(r, s) }
+func (s *Server) Register(r *grpc.Server) { xds.ServeSecrets(r, s.serve) }
 
 // Set replaces the secrets. The chain is leaf first, without the root.
 func (s *Server) Set(key crypto.Signer, chain, roots []*x509.Certificate) error {
@@ -60,27 +56,33 @@ func (s *Server) Set(key crypto.Signer, chain, roots []*x509.Certificate) error 
 	if err != nil {
 		return err
 	}
-	certificate, err := anypb.New(&tls.Secret{Name: CertificateName, Type: &tls.Secret_TlsCertificate{TlsCertificate: &tls.TlsCertificate{
-		CertificateChain: inline(identity.EncodeCertificates(chain)), PrivateKey: inline(text),
-	}}})
-	if err != nil {
-		return err
-	}
-	trust, err := anypb.New(&tls.Secret{Name: RootsName, Type: &tls.Secret_ValidationContext{ValidationContext: &tls.CertificateValidationContext{
-		TrustedCa: inline(identity.EncodeCertificates(roots)),
-	}}})
-	if err != nil {
-		return err
-	}
-	s.replace(map[string]*anypb.Any{CertificateName: certificate, RootsName: trust})
+	s.replace(map[string]xds.Any{
+		CertificateName: certificateSecret(identity.EncodeCertificates(chain), text),
+		RootsName:       rootsSecret(identity.EncodeCertificates(roots)),
+	})
 	return nil
 }
 
-func inline(content []byte) *core.DataSource {
-	return &core.DataSource{Specifier: &core.DataSource_InlineBytes{InlineBytes: content}}
+// certificateSecret is envoy.extensions.transport_sockets.tls.v3.Secret with a TlsCertificate.
+func certificateSecret(chain, key []byte) xds.Any {
+	certificate := xds.AppendBytes(nil, 1, inline(chain))
+	certificate = xds.AppendBytes(certificate, 2, inline(key))
+	return pack(CertificateName, 2, certificate)
 }
 
-func (s *Server) replace(secrets map[string]*anypb.Any) {
+// rootsSecret is a Secret with a CertificateValidationContext.
+func rootsSecret(roots []byte) xds.Any {
+	return pack(RootsName, 4, xds.AppendBytes(nil, 1, inline(roots)))
+}
+
+func pack(name string, kind protowire.Number, content []byte) xds.Any {
+	return xds.Any{TypeURL: secretType, Value: xds.AppendBytes(xds.AppendBytes(nil, 1, []byte(name)), kind, content)}
+}
+
+// inline is envoy.config.core.v3.DataSource with inline_bytes.
+func inline(content []byte) []byte { return xds.AppendBytes(nil, 2, content) }
+
+func (s *Server) replace(secrets map[string]xds.Any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.secrets, s.version = secrets, s.version+1
@@ -89,11 +91,11 @@ func (s *Server) replace(secrets map[string]*anypb.Any) {
 }
 
 // answer is the response with the secrets of these names, and what is closed when it is out of date.
-func (s *Server) answer(names []string) (*discovery.DiscoveryResponse, <-chan struct{}) {
+func (s *Server) answer(names []string) (*xds.Response, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	version := strconv.FormatUint(s.version, 10)
-	response := &discovery.DiscoveryResponse{TypeUrl: secretType, VersionInfo: version, Nonce: version}
+	response := &xds.Response{TypeURL: secretType, Version: version, Nonce: version}
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
 		if secret, ok := s.secrets[name]; ok {
 			response.Resources = append(response.Resources, secret)
@@ -109,9 +111,9 @@ func (s *Server) Names() []string {
 	return slices.Sorted(maps.Keys(s.secrets))
 }
 
-// StreamSecrets serves one stream of Envoy: it has one for each secret of each cluster or listener.
-func (s *Server) StreamSecrets(stream secret.SecretDiscoveryService_StreamSecretsServer) error {
-	requests, failed := make(chan *discovery.DiscoveryRequest), make(chan error, 1)
+// serve serves one stream of Envoy: it has one for each secret of each cluster or listener.
+func (s *Server) serve(stream xds.SecretServerStream) error {
+	requests, failed := make(chan *xds.Request), make(chan error, 1)
 	go func() { failed <- listen(stream, requests) }() // ends with the stream, which ends when we return
 	var names []string
 	var changed <-chan struct{}
@@ -122,13 +124,13 @@ func (s *Server) StreamSecrets(stream secret.SecretDiscoveryService_StreamSecret
 			return err
 		case request := <-requests:
 			s.note(request)
-			if request.ResponseNonce == nonce && nonce != "" && slices.Equal(request.ResourceNames, names) {
+			if request.Nonce == nonce && nonce != "" && slices.Equal(request.Names, names) {
 				continue // an answer to our response
 			}
-			names = request.ResourceNames
+			names = request.Names
 		case <-changed:
 		}
-		var response *discovery.DiscoveryResponse
+		var response *xds.Response
 		if response, changed = s.answer(names); len(response.Resources) == 0 {
 			continue
 		}
@@ -139,19 +141,19 @@ func (s *Server) StreamSecrets(stream secret.SecretDiscoveryService_StreamSecret
 	}
 }
 
-func (s *Server) note(request *discovery.DiscoveryRequest) {
-	if request.ErrorDetail != nil {
-		s.log.Error("Envoy rejects a certificate", "names", request.ResourceNames, "reason", request.ErrorDetail.Message)
+func (s *Server) note(request *xds.Request) {
+	if request.Rejection != nil {
+		s.log.Error("Envoy rejects a certificate", "names", request.Names, "reason", request.Rejection.Text)
 	}
 }
 
-func listen(stream secret.SecretDiscoveryService_StreamSecretsServer, requests chan<- *discovery.DiscoveryRequest) error {
+func listen(stream xds.SecretServerStream, requests chan<- *xds.Request) error {
 	for {
 		request, err := stream.Recv()
 		if err != nil {
 			return err
 		}
-		if request.TypeUrl != secretType && request.TypeUrl != "" {
+		if request.TypeURL != secretType && request.TypeURL != "" {
 			return errors.New("sds: only secrets are served here")
 		}
 		select {

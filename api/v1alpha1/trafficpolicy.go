@@ -143,11 +143,12 @@ type Retries struct {
 	// PerTryTimeout bounds each attempt.
 	// +optional
 	PerTryTimeout *gatewayv1.Duration `json:"perTryTimeout,omitempty"`
-	// On lists when to retry, in Envoy's words, for instance "5xx" or "reset".
+	// RetryOn lists when to retry, in Envoy's words, for instance "5xx" or "reset". It is not called "on",
+	// which YAML 1.1 reads as true.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:items:Enum="5xx";"gateway-error";"connect-failure";"refused-stream";"reset";"reset-before-request";"retriable-4xx";"unavailable";"cancelled";"deadline-exceeded";"resource-exhausted";"internal"
-	On []string `json:"on,omitempty"`
+	RetryOn []string `json:"retryOn,omitempty"`
 	// BudgetPercent bounds concurrent retries to that share of active requests (Envoy's retry budget).
 	// +optional
 	// +kubebuilder:validation:Minimum=1

@@ -342,8 +342,8 @@ func (in *Retries) DeepCopyInto(out *Retries) {
 		*out = new(apisv1.Duration)
 		**out = **in
 	}
-	if in.On != nil {
-		in, out := &in.On, &out.On
+	if in.RetryOn != nil {
+		in, out := &in.RetryOn, &out.RetryOn
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}

@@ -139,4 +139,6 @@ func (d *demo) agent(name string, args ...string) program {
 	return program{name: "agent-" + name, path: d.Agent, args: args, env: []string{"ISTHMUS_ENVOY=" + d.Envoy}}
 }
 
+func (d *demo) kubeconfig() string { return filepath.Join(d.path("hub"), "admin.kubeconfig") }
+
 func (d *demo) path(part string) string { return filepath.Join(d.Data, part) }

@@ -24,7 +24,7 @@ func (d *demo) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.hub.Apply(ctx, "isthmus-demo", text); err != nil {
+	if err := d.apply(ctx, text); err != nil {
 		return err
 	}
 	return until(ctx, patience, d.running(), func(ctx context.Context) error {

@@ -27,7 +27,7 @@ func crossOut(dir, name string) { _ = os.Remove(entry(dir, name)) }
 func entry(dir, name string) string { return filepath.Join(dir, "run", name+".pid") }
 
 // startTime reads field 22 of /proc/PID/stat; see proc(5). The second field, in parentheses, may hold
-// anything. A process that has ended and only waits to be noticed (Z) is an error, like one that is gone.
+// anything. A process that has ended and only waits to be noticed is an error, like one that is gone.
 func startTime(pid int) (string, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -35,10 +35,17 @@ func startTime(pid int) (string, error) {
 	}
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	const started = 22 - 3 // the first field here is the third, the state
-	if len(fields) <= started || fields[0] == "Z" {
+	if len(fields) <= started || fields[0] == "Z" && alone(pid) {
 		return "", fmt.Errorf("process %d has ended", pid)
 	}
 	return fields[started], nil
+}
+
+// alone tells whether a process has no thread but its first. That one may be a zombie while others
+// still end, and hold the process's ports until then.
+func alone(pid int) bool {
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	return err != nil || len(threads) < 2
 }
 
 // endLeftovers kills the process groups that an earlier demo in dir left behind.

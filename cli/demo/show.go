@@ -37,7 +37,7 @@ Then try:
 
 Ctrl-C ends everything. The next demo uses its data again; rm -r %[7]s makes it start afresh.
 
-`, d.load.url, d.path("logs"), filepath.Join(d.path("hub"), "admin.kubeconfig"), filepath.Dir(d.Isthmus), tool, d.canary(), d.Data)
+`, d.load.url, d.path("logs"), d.kubeconfig(), filepath.Dir(d.Isthmus), tool, d.canary(), d.Data)
 }
 
 // canary is the path of the example to try: that of the sources if they are here, else a copy.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
@@ -27,12 +26,11 @@ func (d *demo) findEnvoy(ctx context.Context) (err error) {
 }
 
 func (d *demo) startHub(ctx context.Context) error {
-	kubeconfig := filepath.Join(d.path("hub"), "admin.kubeconfig")
 	if err := d.start(d.hubProgram()); err != nil {
 		return err
 	}
 	return until(ctx, patience, d.running(), func(ctx context.Context) error {
-		config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+		config, err := clientcmd.BuildConfigFromFlags("", d.kubeconfig())
 		if err != nil {
 			return err
 		}
@@ -87,7 +85,7 @@ func (d *demo) applyShop(ctx context.Context) error {
 	}
 	text = bytes.ReplaceAll(text, []byte("port: 8080"), fmt.Appendf(nil, "port: %d", d.IngressPort))
 	return until(ctx, patience, d.running(), func(ctx context.Context) error {
-		return d.hub.Apply(ctx, "isthmus-demo", text)
+		return d.apply(ctx, text)
 	})
 }
 

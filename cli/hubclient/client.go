@@ -1,6 +1,5 @@
-// Package hubclient is what our own commands ask of a hub: zones, tokens, the state of the mesh,
-// and applying files. It talks to the hub's Kubernetes API and keeps nothing; a Client may be used
-// from any goroutine.
+// Package hubclient is what our own commands ask of a hub: zones, tokens and the state of the mesh.
+// It talks to the hub's Kubernetes API and keeps nothing; a Client may be used from any goroutine.
 package hubclient
 
 import (

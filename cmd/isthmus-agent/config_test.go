@@ -83,4 +83,3 @@ func publishListener(t testing.TB, zone *edgetest.Zone, name string, port int, t
 			"httpFilters": [{"name": "router", "typedConfig": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}]
 		}}]}]}`, name, port))
 }
-

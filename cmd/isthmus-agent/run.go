@@ -46,7 +46,7 @@ func (p *program) live(ctx context.Context, first func(context.Context) error, o
 
 func (p *program) config(leave <-chan struct{}) agent.Config {
 	return agent.Config{
-		Data: p.data, Version: version, Leave: leave, Now: time.Now, Log: p.log.logger(p.errOut),
+		Data: p.data, Version: version, Leave: leave, Now: time.Now, Log: p.log.logger(p.errOut), EnvoyVersion: envoy.Version,
 		FindEnvoy: func(ctx context.Context) (string, error) { return envoy.Path(ctx, p.errOut) },
 	}
 }

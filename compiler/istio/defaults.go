@@ -11,5 +11,5 @@ import (
 // routing and for those that an edge adds before the hub has seen them.
 func Defaults(mesh *meshconfig.MeshConfig) {
 	mesh.ConnectTimeout = durationpb.New(plan.DefaultConnectTimeout)
-	mesh.DefaultHttpRetryPolicy = Retry(plan.DefaultRetries())
+	mesh.DefaultHttpRetryPolicy = retry(*plan.DefaultRetries())
 }

@@ -55,9 +55,17 @@ func policyOrigins(p *plan.Policy) []plan.Origin {
 
 // trafficPolicy renders what policies say, and the defaults where they do not.
 func trafficPolicy(s *plan.Service, p *plan.Policy) *networking.TrafficPolicy {
-	if p == nil {
+	switch {
+	case p == nil && len(s.External) == 0:
+		return defaultTrafficPolicy
+	case p == nil:
 		p = &plan.Policy{}
 	}
+	return policyParts(s, p)
+}
+
+// policyParts renders a policy part by part.
+func policyParts(s *plan.Service, p *plan.Policy) *networking.TrafficPolicy {
 	policy := &networking.TrafficPolicy{
 		LoadBalancer:     loadBalancer(p),
 		ConnectionPool:   connectionPool(p),
@@ -72,6 +80,9 @@ func trafficPolicy(s *plan.Service, p *plan.Policy) *networking.TrafficPolicy {
 	}
 	return policy
 }
+
+// defaultTrafficPolicy is that of a service inside of the mesh that no policy speaks of: most of them.
+var defaultTrafficPolicy = policyParts(&plan.Service{}, &plan.Policy{})
 
 func loadBalancer(p *plan.Policy) *networking.LoadBalancerSettings {
 	lb := p.LoadBalancing

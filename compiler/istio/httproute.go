@@ -92,23 +92,32 @@ func forward(route *networking.HTTPRoute, rule *plan.Rule) {
 	route.Fault = fault(rule)
 }
 
-// Retry renders retries. It is also the form of the mesh-wide default, for services without routes.
+// Retry renders retries; what it returns is shared. It is also the form of the mesh-wide default, for services without routes.
 func Retry(r *plan.Retries) *networking.HTTPRetry {
+	if r == plan.DefaultRetries() {
+		return defaultRetry
+	}
+	return retry(*r)
+}
+
+var defaultRetry = retry(*plan.DefaultRetries())
+
+func retry(r plan.Retries) *networking.HTTPRetry {
 	if r.Attempts == 0 {
 		return &networking.HTTPRetry{}
 	}
-	retry := &networking.HTTPRetry{
+	rendered := &networking.HTTPRetry{
 		Attempts:                 r.Attempts,
 		RetryOn:                  strings.Join(r.On, ","),
 		RetryIgnorePreviousHosts: wrapperspb.Bool(true),
 	}
 	if r.PerTry > 0 {
-		retry.PerTryTimeout = durationpb.New(r.PerTry)
+		rendered.PerTryTimeout = durationpb.New(r.PerTry)
 	}
 	if r.Backoff > 0 {
-		retry.Backoff = durationpb.New(r.Backoff)
+		rendered.Backoff = durationpb.New(r.Backoff)
 	}
-	return retry
+	return rendered
 }
 
 // fault renders faults of a policy, and the refusal of the share of requests without a backend.

@@ -34,11 +34,14 @@ type entry struct {
 func (p *Pilot) Apply(revision int64, upserts []*feedpb.Resource, removed []string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if revision < p.revision { // the hub was restored from a backup
+		p.streams.forgetReceipts()
+	}
 	p.revision = revision
 	p.prove()
 	changed := sets.New[model.ConfigKey]()
 	for _, name := range removed {
-		changed = changed.Union(p.remove(name))
+		changed.Merge(p.remove(name))
 	}
 	var problems []error
 	for _, r := range upserts {
@@ -46,7 +49,7 @@ func (p *Pilot) Apply(revision int64, upserts []*feedpb.Resource, removed []stri
 		if err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", r.GetName(), err))
 		}
-		changed = changed.Union(keys)
+		changed.Merge(keys)
 	}
 	p.settle(changed)
 	p.push(changed, model.ConfigUpdate)

@@ -15,7 +15,7 @@ import (
 // BenchmarkRouteChange is the time from Apply to the last proxy's acknowledgement of one changed route, with 20
 // services in scope. Proxies are in this process and share its processors.
 func BenchmarkRouteChange(b *testing.B) {
-	for _, proxies := range []int{1, 100, 1000} {
+	for _, proxies := range []int{1, 100, 1000, 2000} {
 		b.Run(fmt.Sprint(proxies), func(b *testing.B) {
 			w := crowd(b, proxies)
 			for b.Loop() {

@@ -244,8 +244,8 @@ func (p *Pilot) refuse(e *entry, r *feedpb.Resource, proxy, message string) {
 		Resource: e.name, Version: r.GetVersion(), Origins: r.GetOrigins(), Proxy: proxy, Message: message,
 	}}
 	good := e.serving // a resource that cannot be read leaves what is served
-	if proxy != "" {
-		good, _ = e.instead()
+	if former, may := e.instead(); proxy != "" && may {
+		good = former
 	}
 	if good != nil {
 		one.Good = good.Resource

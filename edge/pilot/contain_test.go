@@ -8,6 +8,7 @@ import (
 	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/protobuf/encoding/prototext"
 	networking "istio.io/api/networking/v1alpha3"
+	security "istio.io/api/security/v1beta1"
 	v3 "istio.io/istio/pilot/pkg/xds/v3"
 
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
@@ -237,4 +238,40 @@ func refuseOnce(typeURL, words string) func(*discovery.DeltaDiscoveryResponse) s
 		left--
 		return words
 	}
+}
+
+func TestAcceptedPolicyIsNotRemoved(t *testing.T) {
+	w := shop(t)
+	ratings, reviews := sidecar("ratings", "ratings-1", "10.0.0.2"), sidecar("reviews", "reviews-1", "10.0.0.1")
+	other := w.connect(ratings)
+	w.apply(2, closedPolicy(t))
+	w.awaitReceipt("ratings-1", 2)
+	c := newClient(t)
+	c.pick = picky(v3.ListenerType, "/peculiar", "bad path /peculiar")
+	w.dial(c, idOf(reviews), w.pilot.NodeID(reviews))
+	w.events.await(t, "rejection", func() bool { return len(w.events.rejected) == 1 })
+	if r := w.events.rejected[0]; r.Resource != "AuthorizationPolicy/shop/closed" {
+		t.Errorf("%v", r)
+	}
+	w.apply(3, hostRoute(t, "ratings", "1", "x"))
+	w.awaitReceipt("ratings-1", 3)
+	if got := w.pilot.Receipts()["reviews-1"]; got != 0 {
+		t.Errorf("the proxy that rejected the policy has revision %d", got)
+	}
+	other.await("the policy", func() bool { return strings.Contains(other.text(v3.ListenerType, "virtualInbound"), "/peculiar") })
+	t.Run("restart", func(t *testing.T) {
+		w.stop()
+		again := worldIn(t, w.dir)
+		again.pilot.SetWorkloads([]Workload{ratings}, nil)
+		again.apply(3, shopScope(t), shopService(t, "ratings", "240.0.0.2", 9080, "HTTP"), closedPolicy(t))
+		c := again.connect(ratings)
+		again.awaitReceipt("ratings-1", 3)
+		c.await("the policy", func() bool { return strings.Contains(c.text(v3.ListenerType, "virtualInbound"), "/peculiar") })
+	})
+}
+
+func closedPolicy(t testing.TB) *feedpb.Resource {
+	return pack(t, "AuthorizationPolicy/shop/closed", "1", &security.AuthorizationPolicy{Rules: []*security.Rule{{
+		To: []*security.Rule_To{{Operation: &security.Operation{Paths: []string{"/peculiar"}}}},
+	}}})
 }

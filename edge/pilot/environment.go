@@ -56,7 +56,7 @@ func (p *Pilot) serve() {
 	generate := core.NewConfigGenerator(s.Cache)
 	s.Generators = map[string]model.XdsResourceGenerator{
 		v3.ClusterType:                &xds.CdsGenerator{ConfigGenerator: generate},
-		v3.ListenerType:               &listeners{&xds.LdsGenerator{ConfigGenerator: generate}, p.explicit},
+		v3.ListenerType:               &listeners{&xds.LdsGenerator{ConfigGenerator: generate}, p.store, p.explicit},
 		v3.RouteType:                  &routes{&xds.RdsGenerator{ConfigGenerator: generate}, p.explicit},
 		v3.EndpointType:               &xds.EdsGenerator{Cache: s.Cache, EndpointIndex: p.env.EndpointIndex},
 		v3.ExtensionConfigurationType: &xds.EcdsGenerator{ConfigGenerator: generate},

@@ -2,6 +2,7 @@ package pilot
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -32,6 +33,8 @@ type explicitSidecar struct {
 	route  string // the HTTP proxy's
 	moved  map[string]hostPort
 	copies []upstreamCopy
+	// amiss says what could not be made.
+	amiss []string
 }
 
 // upstreamCopy is a listener for an HTTP upstream.
@@ -79,9 +82,13 @@ func (p *Pilot) renderExplicit() sets.Set[model.ConfigKey] {
 	for _, w := range p.registry.explicit() {
 		x := p.renderOne(w)
 		now[w.Name] = x
-		if old := p.explicit.named[w.Name]; old == nil || !old.equal(x) {
+		old := p.explicit.named[w.Name]
+		if old == nil || !old.equal(x) {
 			p.store.put(x.config)
 			changed.Insert(x.key())
+		}
+		if len(x.amiss) > 0 && (old == nil || !slices.Equal(old.amiss, x.amiss)) {
+			p.log.Warn("listeners of the workload are missing", "workload", w.Name, "missing", x.amiss)
 		}
 	}
 	for name, old := range p.explicit.named {
@@ -120,14 +127,14 @@ func (p *Pilot) renderOne(w *Workload) *explicitSidecar {
 	}
 	at, err := parseHostPort(cmp.Or(w.HTTPProxy, net.JoinHostPort(unasked.host, "1")))
 	if err != nil {
-		p.log.Warn("HTTP proxy address cannot be read", "workload", w.Name, "address", w.HTTPProxy, "error", err)
+		x.amiss = append(x.amiss, fmt.Sprintf("HTTP proxy at %q: %v", w.HTTPProxy, err))
 		at = unasked
 	}
 	x.proxy, x.hidden, x.route = at.listener(), at == unasked, strconv.Itoa(int(at.port))
 	spec.Egress = append(spec.Egress, egress(at, "HTTP_PROXY", p.scope(w.Workspace)))
 	for i, u := range w.Upstreams {
 		if err := p.renderUpstream(x, spec, w, i, u); err != nil {
-			p.log.Warn("upstream is not listened for", "workload", w.Name, "upstream", u.Host, "port", u.Port, "reason", err)
+			x.amiss = append(x.amiss, fmt.Sprintf("upstream %s:%d at %q: %v", u.Host, u.Port, u.Listen, err))
 		}
 	}
 	return x
@@ -174,7 +181,7 @@ func (p *Pilot) renderUpstream(x *explicitSidecar, spec *networking.Sidecar, w *
 	}
 	s, port := p.registry.find(w.Workspace, u.Host, u.Port)
 	if s == nil {
-		return fmt.Errorf("no such service or port yet")
+		return errors.New("no such service or port yet")
 	}
 	if protocol.Parse(string(port.Protocol)).IsHTTP() {
 		x.copies = append(x.copies, upstreamCopy{at, fmt.Sprintf("%s:%d", s.Hostname, u.Port)})

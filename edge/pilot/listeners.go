@@ -9,14 +9,18 @@ import (
 	"istio.io/istio/pilot/pkg/xds"
 )
 
-// listeners generates what Istio does, adapted for workloads with explicit capture.
+// listeners generates what Istio does, when it can differ, adapted for workloads with explicit capture.
 type listeners struct {
 	*xds.LdsGenerator
+	store     *store
 	explicits *explicits
 }
 
 // Generate implements [model.XdsResourceGenerator].
 func (g *listeners) Generate(proxy *model.Proxy, w *model.WatchedResource, req *model.PushRequest) (model.Resources, model.XdsLogDetails, error) {
+	if proxy.Type == model.SidecarProxy && !req.Forced && g.store.onlyRoutes(req.ConfigsUpdated) {
+		return nil, model.DefaultXdsLogDetails, nil
+	}
 	resources, details, err := g.LdsGenerator.Generate(proxy, w, req)
 	x := g.explicits.of(proxy)
 	if err != nil || x == nil || resources == nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/x509"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -125,7 +126,7 @@ func (p *Pilot) SetWorkloads(upserts []Workload, gone []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	keys, reshaped := p.registry.setWorkloads(upserts, gone)
-	if len(reshaped) > 0 || anyExplicit(upserts) {
+	if len(reshaped) > 0 || p.unknownExplicit(upserts) {
 		keys = keys.Union(p.renderExplicit())
 	}
 	if len(keys) > 0 {
@@ -136,13 +137,9 @@ func (p *Pilot) SetWorkloads(upserts []Workload, gone []string) {
 	}
 }
 
-func anyExplicit(workloads []Workload) bool {
-	for i := range workloads {
-		if workloads[i].isExplicit() {
-			return true
-		}
-	}
-	return false
+// unknownExplicit tells whether one of them needs listeners that were never rendered. Caller holds mu.
+func (p *Pilot) unknownExplicit(workloads []Workload) bool {
+	return slices.ContainsFunc(workloads, func(w Workload) bool { return w.isExplicit() && p.explicit.named[w.Name] == nil })
 }
 
 // Receipts returns the newest revision that each connected proxy has acknowledged; 0 for none yet.

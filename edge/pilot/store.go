@@ -6,12 +6,15 @@ import (
 	"strings"
 	"sync"
 
+	networking "istio.io/api/networking/v1alpha3"
 	"istio.io/istio/pilot/pkg/model"
 	"istio.io/istio/pkg/config"
 	"istio.io/istio/pkg/config/schema/collection"
 	"istio.io/istio/pkg/config/schema/collections"
 	"istio.io/istio/pkg/config/schema/gvk"
+	"istio.io/istio/pkg/config/schema/kind"
 	"istio.io/istio/pkg/kube/krt"
+	"istio.io/istio/pkg/util/sets"
 )
 
 // store holds the Istio objects that proxies get, and answers Istio's questions for them. It is written
@@ -21,6 +24,8 @@ type store struct {
 
 	mu      sync.RWMutex // guards the rest
 	objects map[config.GroupVersionKind]map[key]config.Config
+	// layer4 are the virtual services that have, or had, routes for connections.
+	layer4 map[key]bool
 }
 
 // key names an object among those of its kind.
@@ -40,12 +45,28 @@ func (s *store) put(c config.Config) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	kind := s.objects[c.GroupVersionKind]
-	if kind == nil {
-		kind = map[key]config.Config{}
-		s.objects[c.GroupVersionKind] = kind
+	same := s.objects[c.GroupVersionKind]
+	if same == nil {
+		same = map[key]config.Config{}
+		s.objects[c.GroupVersionKind] = same
 	}
-	kind[key{c.Namespace, c.Name}] = c
+	same[key{c.Namespace, c.Name}] = c
+	if v, ok := c.Spec.(*networking.VirtualService); ok && len(v.Tcp)+len(v.Tls) > 0 {
+		s.layer4[key{c.Namespace, c.Name}] = true
+	}
+}
+
+// onlyRoutes tells whether the changes are of virtual services for HTTP alone. A sidecar's listeners fetch those
+// routes by port, so they stay as they are; generating them anew is the dearest part of a push.
+func (s *store) onlyRoutes(changed sets.Set[model.ConfigKey]) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for k := range changed {
+		if k.Kind != kind.VirtualService || s.layer4[key{k.Namespace, k.Name}] {
+			return false
+		}
+	}
+	return len(changed) > 0
 }
 
 // drop removes an object; one that is not there is no error.

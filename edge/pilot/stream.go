@@ -32,6 +32,7 @@ type stream struct {
 	log    *slog.Logger
 	ledger *ledger
 	holds  *holdings
+	out    *outgoing
 	report func(trouble)
 	told   atomic.Int64 // newest revision of a receipt
 	// suffers means that the proxy rejected something for reasons of its own.
@@ -61,12 +62,13 @@ func newStream(rpc deltaRPC, p *Pilot, w *Workload, first *discovery.DeltaDiscov
 	st := &stream{
 		deltaRPC: rpc, name: w.Name, class: class{w.Workspace, w.Service, w.Version, w.Role}, node: p.node(w), report: p.trouble.add,
 		log: p.log.With("proxy", w.Name), holds: newHoldings(), started: map[string]bool{},
-		inbound: make(chan received), over: make(chan struct{}),
+		out: newOutgoing(), inbound: make(chan received), over: make(chan struct{}),
 	}
 	st.ledger = newLedger(func(v version, advanced bool) { p.acknowledged(st, v, advanced) })
 	first.Node = st.node
 	st.early = []*discovery.DeltaDiscoveryRequest{{Node: st.node, TypeUrl: tailType, ResourceNamesSubscribe: []string{"*"}}, first}
-	go st.listen() // ends with the RPC, which ends when its handler returns
+	go st.listen() // both end with the RPC, which ends when its handler returns
+	go st.out.run(rpc.Context(), rpc.Send)
 	return st
 }
 
@@ -181,8 +183,8 @@ func (st *stream) answer(req *discovery.DeltaDiscoveryRequest) {
 func (st *stream) Send(resp *discovery.DeltaDiscoveryResponse) error {
 	out := st.holds.filter(resp)
 	st.ledger.send(resp, out)
-	if out == nil {
-		return nil
+	if out != nil && !st.out.add(out) {
+		st.end("the proxy does not read what it is sent")
 	}
-	return st.deltaRPC.Send(out)
+	return nil
 }

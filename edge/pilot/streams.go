@@ -98,14 +98,24 @@ func (s *streams) receipts() map[string]int64 {
 	return out
 }
 
-// slowest is the oldest epoch that a proxy of the role is at; roles without proxies are not in it.
+// forgetReceipts makes the proxies' next acknowledgements receipts whatever came before.
+func (s *streams) forgetReceipts() {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, st := range s.byNode {
+		st.told.Store(0)
+	}
+}
+
+// slowest is the oldest epoch that a proxy of the role is at. Proxies that have acknowledged nothing yet say nothing;
+// roles without others are not in it.
 func (s *streams) slowest() map[Role]uint64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	out := map[Role]uint64{}
 	for _, st := range s.byNode {
 		at := st.ledger.acknowledged().epoch
-		if oldest, ok := out[st.class.role]; !ok || at < oldest {
+		if oldest, ok := out[st.class.role]; at > 0 && (!ok || at < oldest) {
 			out[st.class.role] = at
 		}
 	}

@@ -110,6 +110,9 @@ func (c *content) concerns(role Role) bool {
 // instead is what to serve when what is served is refused: what was served before. May is false when there is
 // nothing and serving nothing would be worse.
 func (e *entry) instead() (c *content, may bool) {
+	if e.serving == nil {
+		return nil, true
+	}
 	for _, c := range e.history {
 		if c.GetVersion() != e.serving.GetVersion() {
 			return c, true

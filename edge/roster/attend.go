@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -22,12 +23,12 @@ type stream = grpc.BidiStreamingServer[machinepb.AttendRequest, machinepb.Attend
 
 // Attend keeps a workload registered.
 func (r *Roster) Attend(stream stream) error {
-	s, warn, err := r.greet(stream)
+	s, err := r.greet(stream)
 	if err != nil {
 		return r.config.Refusals.Status(stream.Context(), "Attend", err)
 	}
 	defer r.end(s)
-	if err := stream.Send(r.answer(s, warn)); err != nil {
+	if err := stream.Send(r.answer(s)); err != nil {
 		return err
 	}
 	for {
@@ -45,26 +46,26 @@ func (r *Roster) Attend(stream stream) error {
 }
 
 // greet checks the caller, registers its workload and waits until the proxies' side knows it.
-func (r *Roster) greet(stream stream) (*session, string, error) {
+func (r *Roster) greet(stream stream) (*session, error) {
 	who, err := r.config.Zone.Caller(stream.Context())
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	first, err := stream.Recv()
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	if first.Workload == nil {
-		return nil, "", problem.RegistrationInvalid.Because("the first message must register a workload")
+		return nil, problem.RegistrationInvalid.Because("the first message must register a workload")
 	}
 	if err := validate(first.Workload); err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	s, err := r.register(who, first.Workload, first.Health)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	return s, warning(first.Workload), r.wait(stream.Context(), s)
+	return s, r.wait(stream.Context(), s)
 }
 
 // wait returns when the changes made so far are published.
@@ -78,23 +79,21 @@ func (r *Roster) wait(ctx context.Context, s *session) error {
 	}
 }
 
-func (r *Roster) answer(s *session, warn string) *machinepb.AttendResponse {
-	a := &machinepb.AttendResponse{Workload: s.name, Edges: r.config.Edges(), Warning: warn, Lease: durationpb.New(r.config.Lease)}
+func (r *Roster) answer(s *session) *machinepb.AttendResponse {
+	a := &machinepb.AttendResponse{Workload: s.name, Edges: r.config.Edges(), Lease: durationpb.New(r.config.Lease)}
 	if w := r.get(s.name); w != nil {
-		a.NodeId = r.config.NodeID(w)
+		a.NodeId, a.Warning = r.config.NodeID(w), w.warning()
 	}
 	return a
 }
 
 // heed does what a later message asks.
 func (r *Roster) heed(stream stream, s *session, request *machinepb.AttendRequest) error {
-	w, warn := request.Workload, ""
+	w, bad := request.Workload, ""
 	if w != nil {
 		if err := r.acceptable(s, w); err != nil {
-			w, warn = nil, err.Error()
+			w, bad = nil, err.Error()
 			_ = r.config.Refusals.Status(stream.Context(), "Attend", err) // logged and counted; the registration of before stands
-		} else {
-			warn = warning(w)
 		}
 	}
 	if !r.update(s, w, request.Health, request.Leave) {
@@ -109,7 +108,9 @@ func (r *Roster) heed(stream stream, s *session, request *machinepb.AttendReques
 	if err := r.wait(stream.Context(), s); err != nil {
 		return err
 	}
-	return stream.Send(r.answer(s, warn))
+	answer := r.answer(s)
+	answer.Warning = cmp.Or(bad, answer.Warning)
+	return stream.Send(answer)
 }
 
 // acceptable checks a changed registration.
@@ -128,7 +129,7 @@ func (r *Roster) leave(stream stream, s *session) error {
 	}
 	ctx, cancel := context.WithTimeout(stream.Context(), settleTime)
 	defer cancel()
-	answer := r.answer(s, "")
+	answer := r.answer(s)
 	answer.Left = true
 	if err := r.config.Settle(ctx); err != nil {
 		answer.Warning = "some callers have not confirmed that they know"

@@ -116,11 +116,3 @@ func validateUpstreams(w *machinepb.Workload) error {
 func invalid(format string, args ...any) error {
 	return problem.RegistrationInvalid.Because(format, args...)
 }
-
-// warning says what is probably not meant.
-func warning(w *machinepb.Workload) string {
-	if len(w.Ports) == 0 {
-		return "no port is registered: nobody can call this workload; say --port NUMBER=PROTOCOL"
-	}
-	return ""
-}

@@ -202,6 +202,16 @@ func TestHealthUnknownIsUnhealthy(t *testing.T) {
 	}
 }
 
+func TestGatewayNeedsNoPort(t *testing.T) {
+	z := newZone(t)
+	w := registration()
+	w.Ports = nil
+	a := z.attend(z.Workload("shop", "ingress", "gateway.role.isthmus.dev"), w)
+	if a.first.Warning != "" {
+		t.Errorf("warning %q, but the Gateway says what it listens on", a.first.Warning)
+	}
+}
+
 func TestReports(t *testing.T) {
 	z := newZone(t)
 	a := z.attend(z.Workload("shop", "ingress", "gateway.role.isthmus.dev"), registration())

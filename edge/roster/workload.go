@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/isthmus-mesh/isthmus/edge/admission"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 	"github.com/isthmus-mesh/isthmus/machine/machinepb"
 )
@@ -37,6 +38,14 @@ func (w *Workload) serves(other *Workload) bool {
 	return w.Healthy == other.Healthy && w.Role == other.Role && proto.Equal(w.Registration, other.Registration)
 }
 
+// warning says what is probably not meant. What a gateway listens on is not its agent's to say.
+func (w *Workload) warning() string {
+	if len(w.Registration.Ports) == 0 && w.Role != admission.RoleGateway {
+		return "no port is registered: nobody can call this workload; say --port NUMBER=PROTOCOL"
+	}
+	return ""
+}
+
 // report is the workload as the hub hears of it.
 func (w *Workload) report() *feedpb.Workload {
 	r := w.Registration
@@ -44,7 +53,7 @@ func (w *Workload) report() *feedpb.Workload {
 		Name: w.Name, Workspace: w.Workspace, Service: w.Service, Version: r.Version, Host: r.Host, Addresses: r.Addresses,
 		Labels: r.Labels, Healthy: w.Healthy, Reason: w.Reason, Connected: w.Connected, AgentVersion: r.AgentVersion, Role: "sidecar",
 	}
-	if w.Role == "gateway" {
+	if w.Role == admission.RoleGateway {
 		report.Role = "gateway"
 	}
 	for _, p := range r.Ports {

@@ -37,7 +37,7 @@ type View[T Viewable] struct {
 	mu       sync.Mutex
 	revision uint64
 	objects  map[types.NamespacedName]T
-	history  []viewEvent // newest last, at most historySize
+	history  []viewEvent // newest last, at least historySize of them if there were as many
 	oldest   uint64      // revision before the first event of history
 	watchers map[*viewWatch]struct{}
 }
@@ -179,9 +179,9 @@ func (v *View[T]) record(e viewEvent) {
 	v.revision++
 	e.revision = v.revision
 	e.object.SetResourceVersion(strconv.FormatUint(v.revision, 10))
-	if len(v.history) == historySize {
-		v.oldest = v.history[0].revision
-		v.history = slices.Delete(v.history, 0, 1)
+	if len(v.history) == 2*historySize { // half at once, so that an event costs no move of all
+		v.oldest = v.history[historySize-1].revision
+		v.history = slices.Delete(v.history, 0, historySize)
 	}
 	v.history = append(v.history, e)
 	for w := range v.watchers {

@@ -106,7 +106,7 @@ func TestViewWatchFromRevision(t *testing.T) {
 	if got := script(watched(t, v, &metainternal.ListOptions{ResourceVersion: from}), 1); got != "ADDED b Healthy" {
 		t.Errorf("after the first: %s", got)
 	}
-	for i := range historySize {
+	for i := range 2 * historySize {
 		v.Set(workload("shop", fmt.Sprint("n", i), "Healthy"))
 	}
 	for rv, refused := range map[string]func(error) bool{from: apierrors.IsResourceExpired, "9999999999999999999": apierrors.IsResourceExpired, "x": apierrors.IsBadRequest} {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
@@ -48,7 +50,7 @@ func (i *Inventory) Accepted(zone, name string, revision int64) {
 func (i *Inventory) Refused(zone, name string, revision int64, message string) {
 	i.change(zone, func(z *zoneRecord) {
 		z.edge(name).refused = &feedpb.Condition{
-			Type: "RevisionRefused", Reason: "RefusedByEdge",
+			Type: "Revision", Reason: "RevisionRefused",
 			Message: fmt.Sprintf("revision %d: %s", revision, message),
 		}
 	})
@@ -69,7 +71,7 @@ type Edges struct {
 	Connected []string
 	// Addresses at which agents reach the zone's edges, sorted.
 	Addresses []string
-	// Conditions they complain of, each message with the edge's name, sorted by type; of one type there is one.
+	// Conditions they complain of, each message with the edge's name, sorted by reason; of one reason there is one.
 	Conditions []*feedpb.Condition
 }
 
@@ -82,36 +84,51 @@ func (i *Inventory) Edges(zone string) Edges {
 	if z == nil {
 		return all
 	}
-	byType := map[string]*feedpb.Condition{}
+	byReason := map[string]*feedpb.Condition{}
 	for _, name := range slices.Sorted(maps.Keys(z.edges)) {
 		e := z.edges[name]
 		all.Addresses = append(all.Addresses, e.advertise...)
 		if e.connected {
 			all.Connected = append(all.Connected, name)
-			gather(byType, name, e.conditions)
+			gather(byReason, name, e.conditions)
 			if e.refused != nil {
-				gather(byType, name, []*feedpb.Condition{e.refused})
+				gather(byReason, name, []*feedpb.Condition{e.refused})
 			}
 		}
 	}
 	slices.Sort(all.Addresses)
 	all.Addresses = slices.Compact(all.Addresses)
-	for _, t := range slices.Sorted(maps.Keys(byType)) {
-		all.Conditions = append(all.Conditions, byType[t])
+	for _, t := range slices.Sorted(maps.Keys(byReason)) {
+		all.Conditions = append(all.Conditions, byReason[t])
 	}
 	return all
 }
 
-// gather adds an edge's complaints; complaints of one type become one, with all messages.
-func gather(byType map[string]*feedpb.Condition, name string, conditions []*feedpb.Condition) {
+// gather adds an edge's complaints. Complaints for one reason become one, with all messages; its type is
+// the reason, because an edge's own types name places such as files.
+func gather(byReason map[string]*feedpb.Condition, name string, conditions []*feedpb.Condition) {
 	for _, c := range conditions {
-		message := fmt.Sprintf("edge %s: %s", name, c.Message)
-		if known := byType[c.Type]; known != nil {
+		reason, message := camelCase(c.Reason), fmt.Sprintf("edge %s: %s", name, c.Message)
+		if known := byReason[reason]; known != nil {
 			known.Message += "; " + message
 			continue
 		}
-		byType[c.Type] = &feedpb.Condition{Type: c.Type, Reason: c.Reason, Message: message}
+		byReason[reason] = &feedpb.Condition{Type: reason, Reason: reason, Message: message}
 	}
+}
+
+// camelCase is a reason, if edges of any version send one, in the letters that a condition may have.
+func camelCase(reason string) string {
+	letters := strings.Map(func(r rune) rune {
+		if r < unicode.MaxASCII && unicode.IsLetter(r) {
+			return r
+		}
+		return -1
+	}, reason)
+	if letters == "" {
+		return "ReportedByEdge"
+	}
+	return letters
 }
 
 // change does something to a zone under the mutex.
@@ -123,9 +140,9 @@ func (i *Inventory) change(name string, f func(*zoneRecord)) {
 
 // redisplay marks what looks different when an edge comes or goes.
 func (i *Inventory) redisplay(zone string, z *zoneRecord, edge string) {
-	for name, w := range z.workloads {
+	for _, w := range z.workloads {
 		if w.edge == edge {
-			i.views.workload(zone, name, w.said)
+			i.views.workload(zone, w.said)
 		}
 	}
 	i.views.revision(zone)

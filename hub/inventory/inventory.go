@@ -89,7 +89,7 @@ func Open(config Config) (*Inventory, error) {
 		return nil, err
 	}
 	i := &Inventory{
-		config: config, changed: make(chan struct{}, 1), saved: file.Revision, views: newDisplay(config.Views),
+		config: config, changed: make(chan struct{}, 1), saved: file.Revision, views: newDisplay(),
 		zones: map[string]*zoneRecord{}, shapes: newShapes(config.Now, file.Services), refusals: newRefusals(),
 	}
 	i.notify()
@@ -101,15 +101,18 @@ func (i *Inventory) Saved() int64 { return i.saved }
 
 // Run keeps the views up to date and lets shapes go that linger no longer, until ctx ends.
 func (i *Inventory) Run(ctx context.Context) error {
-	show, sweep := time.NewTicker(showEvery), time.NewTicker(sweepEvery)
+	show, proxies, sweep := time.NewTicker(showEvery), time.NewTicker(showProxiesEvery), time.NewTicker(sweepEvery)
 	defer show.Stop()
+	defer proxies.Stop()
 	defer sweep.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-show.C:
-			i.Show()
+			i.show()
+		case <-proxies.C:
+			i.showProxies()
 		case <-sweep.C:
 			i.Sweep()
 		}

@@ -96,9 +96,9 @@ func (i *Inventory) put(zone string, z *zoneRecord, name string, said *feedpb.Wo
 		i.shapes.remove(zone, old.said)
 	}
 	if old != nil && (old.said.Workspace != said.Workspace || old.said.Service != said.Service) {
-		i.views.workload(zone, said.Name, old.said)
+		i.views.workload(zone, old.said)
 	}
-	i.views.workload(zone, said.Name, said)
+	i.views.workload(zone, said)
 }
 
 func (i *Inventory) remove(zone string, z *zoneRecord, name, workload string) {
@@ -112,5 +112,5 @@ func (i *Inventory) remove(zone string, z *zoneRecord, name, workload string) {
 
 func (i *Inventory) lost(zone string, w *workload) {
 	i.shapes.remove(zone, w.said)
-	i.views.workload(zone, w.said.Name, w.said)
+	i.views.workload(zone, w.said)
 }

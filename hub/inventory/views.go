@@ -1,21 +1,20 @@
 package inventory
 
 import (
-	"slices"
-	"strings"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	viewv1 "github.com/isthmus-mesh/isthmus/api/view/v1alpha1"
-	"github.com/isthmus-mesh/isthmus/compiler"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
-// showEvery is how far the views may be behind: receipts come by the thousand, and each view object
-// is rebuilt at most once in that time.
-const showEvery = 100 * time.Millisecond
+// How far the views may be behind: each object is drawn anew at most once in that time. Receipts come
+// by the thousand with every change, so proxies are drawn less often.
+const (
+	showEvery        = 100 * time.Millisecond
+	showProxiesEvery = time.Second
+)
 
 // View is where objects of one kind are shown.
 type View[T any] interface {
@@ -31,10 +30,10 @@ type Views struct {
 	Revisions View[*viewv1.Revision]
 }
 
-// display remembers what has to be shown anew. Guarded by the Inventory's mutex.
+// display remembers what has to be drawn anew. Guarded by the Inventory's mutex.
 type display struct {
-	views     Views
 	workloads map[shown]bool
+	proxies   map[shown]bool
 	services  map[serviceKey]bool
 	revisions map[string]bool
 }
@@ -45,20 +44,26 @@ type shown struct {
 	types.NamespacedName
 }
 
-func newDisplay(views Views) *display {
-	return &display{views: views, workloads: map[shown]bool{}, services: map[serviceKey]bool{}, revisions: map[string]bool{}}
+func shownAs(zone string, w *feedpb.Workload) shown {
+	return shown{zone, types.NamespacedName{Namespace: w.Workspace, Name: w.Name}}
 }
 
-func (d *display) workload(zone, name string, said *feedpb.Workload) {
-	d.workloads[shown{zone, types.NamespacedName{Namespace: said.Workspace, Name: name}}] = true
-	d.services[keyOf(said)] = true
+func newDisplay() *display {
+	return &display{workloads: map[shown]bool{}, proxies: map[shown]bool{}, services: map[serviceKey]bool{}, revisions: map[string]bool{}}
+}
+
+// workload marks a workload and what shows parts of it.
+func (d *display) workload(zone string, w *feedpb.Workload) {
+	d.workloads[shownAs(zone, w)] = true
+	d.proxies[shownAs(zone, w)] = true
+	d.services[keyOf(w)] = true
 }
 
 func (d *display) revision(zone string) { d.revisions[zone] = true }
 
 func (i *Inventory) redisplayProxy(zone string, z *zoneRecord, name string) {
 	if w := z.workloads[name]; w != nil {
-		i.views.workload(zone, name, w.said)
+		i.views.proxies[shownAs(zone, w.said)] = true
 	}
 }
 
@@ -70,187 +75,23 @@ func (i *Inventory) redisplayRefused(zone string, z *zoneRecord, rejections []*f
 
 // Show brings the views up to date. Run does it many times a second.
 func (i *Inventory) Show() {
+	i.show()
+	i.showProxies()
+}
+
+func (i *Inventory) show() {
 	p := i.pictures()
 	v := i.config.Views
 	v.Workloads.Delete(p.workloadsGone...)
 	v.Workloads.Set(p.workloads...)
-	v.Proxies.Delete(p.workloadsGone...)
-	v.Proxies.Set(p.proxies...)
 	v.Services.Delete(p.servicesGone...)
 	v.Services.Set(p.services...)
 	v.Revisions.Delete(p.revisionsGone...)
 	v.Revisions.Set(p.revisions...)
 }
 
-// pictures are view objects to show and names to take away.
-type pictures struct {
-	workloads                                  []*viewv1.Workload
-	proxies                                    []*viewv1.Proxy
-	services                                   []*viewv1.DiscoveredService
-	revisions                                  []*viewv1.Revision
-	workloadsGone, servicesGone, revisionsGone []types.NamespacedName
-}
-
-// pictures draws what changed, and forgets that it did.
-func (i *Inventory) pictures() pictures {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	var p pictures
-	for s := range i.views.workloads {
-		i.drawWorkload(&p, s)
-	}
-	i.drawServices(&p)
-	for name := range i.views.revisions {
-		z := i.zones[name]
-		if z == nil {
-			p.revisionsGone = append(p.revisionsGone, types.NamespacedName{Name: name})
-			continue
-		}
-		p.revisions = append(p.revisions, drawRevision(name, z))
-	}
-	clear(i.views.workloads)
-	clear(i.views.services)
-	clear(i.views.revisions)
-	return p
-}
-
-func (i *Inventory) drawWorkload(p *pictures, s shown) {
-	z := i.zones[s.zone]
-	if z == nil || z.workloads[s.Name] == nil || z.workloads[s.Name].said.Workspace != s.Namespace {
-		p.workloadsGone = append(p.workloadsGone, s.NamespacedName)
-		return
-	}
-	w := z.workloads[s.Name]
-	e := z.edge(w.edge)
-	p.workloads = append(p.workloads, drawWorkload(s, w, e.connected))
-	p.proxies = append(p.proxies, i.drawProxy(s, z, w))
-}
-
-func drawWorkload(s shown, w *workload, edgeConnected bool) *viewv1.Workload {
-	said := w.said
-	view := &viewv1.Workload{
-		ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: s.Name, Labels: labelsOf(s.zone, said)},
-		Spec: viewv1.WorkloadSpec{
-			Zone: s.zone, Service: said.Service, Version: said.Version, Host: said.Host,
-			Addresses: slices.Clone(said.Addresses), Ports: drawPorts(parsePorts(portsText(said.Ports))),
-		},
-		Status: viewv1.WorkloadStatus{Health: "Unhealthy", Connected: said.Connected && edgeConnected, Reason: said.Reason},
-	}
-	switch {
-	case !edgeConnected:
-		view.Status.Health, view.Status.Reason = "Unknown", "edge "+w.edge+" is not connected to the hub"
-	case !said.Connected:
-		view.Status.Health = "Unknown"
-	case said.Healthy:
-		view.Status.Health = "Healthy"
-	}
-	return view
-}
-
-func (i *Inventory) drawProxy(s shown, z *zoneRecord, w *workload) *viewv1.Proxy {
-	p, known := z.proxies[s.Name]
-	role := w.said.Role
-	if role == "" {
-		role = "sidecar"
-	}
-	return &viewv1.Proxy{
-		ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: s.Name},
-		Spec:       viewv1.ProxySpec{Zone: s.zone, Service: w.said.Service, Role: role, Version: w.said.AgentVersion},
-		Status: viewv1.ProxyStatus{
-			Connected: known && z.edge(p.edge).connected, Revision: p.revision, Rejections: i.drawRejections(s),
-		},
-	}
-}
-
-// drawRejections is what a proxy refused, by the objects that caused it.
-func (i *Inventory) drawRejections(s shown) []viewv1.Rejection {
-	var all []viewv1.Rejection
-	z := i.zones[s.zone]
-	for name := range z.edges {
-		for key, rejection := range i.refusals.byEdge[edgeKey{s.zone, name}] {
-			if key.proxy != s.Name {
-				continue
-			}
-			for _, o := range causes(rejection) {
-				all = append(all, viewv1.Rejection{Object: o.Kind + "/" + o.Namespace + "/" + o.Name, Message: rejection.Message})
-			}
-		}
-	}
-	slices.SortFunc(all, func(a, b viewv1.Rejection) int {
-		if a.Object != b.Object {
-			return strings.Compare(a.Object, b.Object)
-		}
-		return strings.Compare(a.Message, b.Message)
-	})
-	return all
-}
-
-// drawServices counts workloads once for all services that changed.
-func (i *Inventory) drawServices(p *pictures) {
-	if len(i.views.services) == 0 {
-		return
-	}
-	counts := map[serviceKey]viewv1.DiscoveredServiceStatus{}
-	for _, z := range i.zones {
-		for _, w := range z.workloads {
-			key := keyOf(w.said)
-			if w.said.Role == roleGateway || !i.views.services[key] {
-				continue
-			}
-			c := counts[key]
-			c.Workloads++
-			if w.said.Healthy && w.said.Connected && z.edge(w.edge).connected {
-				c.Healthy++
-			}
-			counts[key] = c
-		}
-	}
-	for key := range i.views.services {
-		name := types.NamespacedName{Namespace: key.Workspace, Name: key.Name}
-		shape := i.shapes.told[key]
-		if shape == nil {
-			p.servicesGone = append(p.servicesGone, name)
-			continue
-		}
-		p.services = append(p.services, drawService(key, shape, counts[key]))
-	}
-}
-
-func drawService(key serviceKey, shape *compiler.Discovered, status viewv1.DiscoveredServiceStatus) *viewv1.DiscoveredService {
-	return &viewv1.DiscoveredService{
-		ObjectMeta: metav1.ObjectMeta{Namespace: key.Workspace, Name: key.Name},
-		Spec: viewv1.DiscoveredServiceSpec{
-			Hosts: []string{key.Name, key.Name + "." + key.Workspace, key.Name + "." + key.Workspace + ".mesh"},
-			Ports: drawPorts(shape.Ports), Versions: shape.Versions, Zones: shape.Zones,
-		},
-		Status: status,
-	}
-}
-
-func drawPorts(ports []compiler.DiscoveredPort) []viewv1.WorkloadPort {
-	drawn := make([]viewv1.WorkloadPort, len(ports))
-	for i, p := range ports {
-		drawn[i] = viewv1.WorkloadPort{Port: p.Port, Protocol: p.Protocol}
-	}
-	return drawn
-}
-
-func drawRevision(name string, z *zoneRecord) *viewv1.Revision {
-	r := &viewv1.Revision{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: viewv1.RevisionSpec{Zone: name, Revision: z.published}}
-	first := true
-	for _, e := range z.edges {
-		if e.connected && (first || e.accepted < r.Status.Edge) {
-			r.Status.Edge, first = e.accepted, false
-		}
-	}
-	for _, p := range z.proxies {
-		if !z.edge(p.edge).connected {
-			continue
-		}
-		r.Status.Proxies++
-		if p.revision >= z.published {
-			r.Status.Current++
-		}
-	}
-	return r
+func (i *Inventory) showProxies() {
+	proxies, gone := i.proxyPictures()
+	i.config.Views.Proxies.Delete(gone...)
+	i.config.Views.Proxies.Set(proxies...)
 }

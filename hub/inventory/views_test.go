@@ -17,14 +17,14 @@ func TestViewsShowWhatEdgesReport(t *testing.T) {
 	w.Accepted("dc1", "edge-1", 9)
 	w.receipt(9, "reviews-1")
 	w.receipt(8, "reviews-2")
-	w.reject(rejection("reviews-2"))
+	w.reject(rejection("reviews-2"), &feedpb.Rejection{Proxy: "reviews-2", Message: "port in use"})
 	w.taken()
 	w.Show()
 
 	w.health("reviews-1", viewv1.WorkloadStatus{Health: "Healthy", Connected: true})
 	w.health("reviews-2", viewv1.WorkloadStatus{Health: "Unhealthy", Connected: true, Reason: "connection refused"})
 	if got, want := w.proxies["shop/reviews-2"].Status, (viewv1.ProxyStatus{Connected: true, Revision: 8,
-		Rejections: []viewv1.Rejection{{Object: "HTTPRoute/shop/reviews", Message: "bad regex"}}}); !reflect.DeepEqual(got, want) {
+		Rejections: []viewv1.Rejection{{Message: "port in use"}, {Object: "HTTPRoute/shop/reviews", Message: "bad regex"}}}); !reflect.DeepEqual(got, want) {
 		t.Errorf("proxy: %+v, want %+v", got, want)
 	}
 	if got, want := w.services["shop/reviews"].Status, (viewv1.DiscoveredServiceStatus{Workloads: 2, Healthy: 1}); got != want {
@@ -68,7 +68,7 @@ func TestEdgesSayWhatIsWrong(t *testing.T) {
 	w := newWorld(t)
 	w.connect("edge-1")
 	w.connect("edge-2")
-	full := &feedpb.Condition{Type: "DiskFull", Reason: "StateNotSaved", Message: "no space"}
+	full := &feedpb.Condition{Type: "Save/roster.json", Reason: "StateNotSaved", Message: "no space"}
 	before := w.events.zones
 	w.Report("dc1", "edge-1", &feedpb.ReportRequest{ConditionsSet: true, Conditions: []*feedpb.Condition{full}})
 	w.Report("dc1", "edge-1", &feedpb.ReportRequest{ConditionsSet: true, Conditions: []*feedpb.Condition{full}})
@@ -80,7 +80,8 @@ func TestEdgesSayWhatIsWrong(t *testing.T) {
 	if want := []string{"edge-1:15012", "edge-2:15012"}; !reflect.DeepEqual(got.Addresses, want) {
 		t.Errorf("addresses %v, want %v", got.Addresses, want)
 	}
-	if len(got.Conditions) != 2 || got.Conditions[0].Message != "edge edge-1: no space" || got.Conditions[1].Message != "edge edge-2: revision 9: broken" {
+	if len(got.Conditions) != 2 || got.Conditions[0].Message != "edge edge-2: revision 9: broken" ||
+		got.Conditions[1].Type != "StateNotSaved" || got.Conditions[1].Message != "edge edge-1: no space" {
 		t.Errorf("conditions %v", got.Conditions)
 	}
 	w.Accepted("dc1", "edge-2", 10)

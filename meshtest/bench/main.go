@@ -5,7 +5,9 @@
 // The control plane is real: hub and edge are processes of their own, as shipped. The proxies are
 // simulated by [github.com/isthmus-mesh/isthmus/meshtest/swarm], in a third process.
 //
-//	bench [-proxies 1,100,1000,2000] [-changes 40] [-bin bin]
+// With -profiles, the edge's profiles of heap and CPU are kept for each size.
+//
+//	bench [-proxies 1,100,1000,2000] [-changes 40] [-bin bin] [-profiles DIR]
 package main
 
 import (
@@ -23,11 +25,12 @@ func main() {
 	sizes := flag.String("proxies", "1,100,1000,2000", "numbers of simulated proxies, ascending")
 	changes := flag.Int("changes", 40, "changes measured at each size")
 	bin := flag.String("bin", "bin", "directory of the isthmus program")
+	profiles := flag.String("profiles", "", "directory for the edge's profiles; empty means none")
 	swarmFor := flag.Bool("swarm", false, "run as the swarm process (internal)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	run := func() error { return measure(ctx, *bin, numbers(*sizes), *changes) }
+	run := func() error { return measure(ctx, *bin, numbers(*sizes), *changes, *profiles) }
 	if *swarmFor {
 		run = func() error { return serveSwarm(ctx, os.Stdin, os.Stdout) }
 	}

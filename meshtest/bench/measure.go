@@ -15,7 +15,7 @@ import (
 // 100 ms, plaintext, committed at its own API server, on a machine of this kind.
 var stockP50 = map[int]float64{1: 100, 100: 127, 1000: 400, 2000: 878}
 
-func measure(ctx context.Context, bin string, sizes []int, changes int) (err error) {
+func measure(ctx context.Context, bin string, sizes []int, changes int, profiles string) (err error) {
 	w, err := newWorld(ctx, bin)
 	if err != nil {
 		return err
@@ -31,6 +31,9 @@ func measure(ctx context.Context, bin string, sizes []int, changes int) (err err
 	for _, size := range sizes {
 		if err := measureSize(ctx, w, s, size, changes); err != nil {
 			return fmt.Errorf("%d proxies: %w", size, err)
+		}
+		if err := keepProfiles(ctx, w, profiles, size); err != nil {
+			return err
 		}
 	}
 	return measureRestart(w, s)

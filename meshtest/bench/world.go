@@ -43,6 +43,7 @@ type world struct {
 	api            dynamic.Interface
 	info           hubinfo.Info
 	edgeAddress    string
+	edgeStatus     string
 	members        int
 	hubAPI, hubOut string
 }
@@ -138,12 +139,15 @@ func (w *world) startEdge(ctx context.Context) error {
 	if w.edgeAddress, err = freePort(); err != nil {
 		return err
 	}
+	if w.edgeStatus, err = freePort(); err != nil {
+		return err
+	}
 	token, err := w.token(ctx, "edge-1", v1alpha1.JoinEdge, "", w.info.FeedAddresses)
 	if err != nil {
 		return err
 	}
 	w.edgeArgs = []string{filepath.Join(w.bin, "isthmus"), "edge", "--data", filepath.Join(w.dir, "edge"), "--name", "edge-1",
-		"--listen", w.edgeAddress, "--advertise", w.edgeAddress}
+		"--listen", w.edgeAddress, "--advertise", w.edgeAddress, "--status-listen", w.edgeStatus}
 	w.edge, err = start(w.dir, "edge", append(w.edgeArgs, "--join", token)...)
 	return err
 }

@@ -1,0 +1,195 @@
+package stories_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/isthmus-mesh/isthmus/meshtest"
+)
+
+// retries hide that ratings fails every second request it receives.
+func retries(w world) {
+	w.Turn("ratings1", "fail=0.5")
+	defer w.Turn("ratings1", "")
+	const sent = 50
+	if bare := w.web().Ask(sent, "http://ratings:9080/"); bare.Status(http.StatusServiceUnavailable) != sent/2 {
+		w.Errorf("without retries half should fail: %s", bare)
+	}
+	w.apply(w.Example("retries"), "trafficpolicy/ratings-retries")
+	before := w.Requests("ratings1")
+	w.web().Ask(sent, "http://ratings:9080/").MustLoseNothing(w)
+	if received := w.Requests("ratings1") - before; received < 2*sent-1 || received > 2*sent {
+		w.Errorf("ratings received %d requests, want each of %d twice: once in vain", received, sent)
+	}
+}
+
+// timeouts end at their bound: that of the policy, and that of a route, which wins.
+func timeouts(w world) {
+	w.Turn("rv1", "delay=5s")
+	defer w.Turn("rv1", "")
+	w.apply(policy("reviews", "  timeouts: {request: 600ms}"), "trafficpolicy/reviews")
+	w.timesOutAfter(600 * time.Millisecond)
+	w.apply(strings.Replace(somewhere("v1"), "  - backendRefs", "  - timeouts: {request: 200ms}\n    backendRefs", 1), "httproute/reviews")
+	w.timesOutAfter(200 * time.Millisecond)
+	w.Turn("rv1", "")
+	w.web().Ask(20, "http://reviews:9080/").MustLoseNothing(w)
+}
+
+func (w world) timesOutAfter(bound time.Duration) {
+	w.Helper()
+	const sent, slack = 3, 350 * time.Millisecond
+	tally := w.web().Ask(sent, "http://reviews:9080/")
+	if tally.Status(http.StatusGatewayTimeout) != sent || !between(tally.Took(), bound, bound+slack) {
+		w.Errorf("want a timeout after %v, and not much later: after %v: %s", bound, tally.Took(), tally)
+	}
+}
+
+func faults(w world) {
+	const sent = 300
+	w.apply(policy("ratings", "  fault: {abort: {status: 418, percent: 30}}"), "trafficpolicy/ratings")
+	before := w.Requests("ratings1")
+	tally := w.web().Ask(sent, "http://ratings:9080/")
+	aborted := tally.Status(http.StatusTeapot)
+	w.mustBe("share of aborted requests", float64(aborted)/sent, 0.30, 0.11) // four standard deviations, as below
+	if received := w.Requests("ratings1") - before; received != sent-aborted || tally.Status(http.StatusOK) != received {
+		w.Errorf("%d of %d were aborted, yet ratings received %d: %s", aborted, sent, received, tally)
+	}
+
+	const delay = 100 * time.Millisecond
+	w.apply(policy("ratings", "  fault: {delay: {duration: 100ms, percent: 20}}"), "trafficpolicy/ratings")
+	tally = w.web().Ask(sent, "http://ratings:9080/")
+	tally.MustLoseNothing(w)
+	delayed := 0
+	for _, took := range tally.Took() {
+		if took >= delay {
+			delayed++
+		}
+	}
+	w.mustBe("share of delayed requests", float64(delayed)/sent, 0.20, 0.10)
+}
+
+// ejection leaves out the one machine that fails, and takes it back when its time is over.
+func ejection(w world) {
+	w.apply(everywhere, "httproute/reviews")
+	w.Turn("rv2", "fail=1")
+	defer w.Turn("rv2", "")
+	if bare := w.web().Ask(30, "http://reviews:9080/"); bare.Failed() < 3 {
+		w.Errorf("without ejection a third should fail: %s", bare)
+	}
+	protection := strings.Replace(w.Example("circuit-breaking"), "baseEjectionTime: 10s", "baseEjectionTime: 3s", 1)
+	w.apply(protection, "trafficpolicy/reviews-protection")
+	failed := 0
+	meshtest.Eventually(w, "the machine that fails is left out", func() error {
+		tally := w.web().Ask(20, "http://reviews:9080/")
+		failed += tally.Failed()
+		if tally.Failed() > 0 {
+			return fmt.Errorf("%s", tally)
+		}
+		return nil
+	})
+	if failed < 5 {
+		w.Errorf("%d failures sufficed, want five in a row", failed)
+	}
+	w.Turn("rv2", "")
+	meshtest.Eventually(w, "it is taken back", func() error {
+		if tally := w.web().Ask(20, "http://reviews:9080/"); tally.ByHost("reviews", "rv2") == 0 {
+			return fmt.Errorf("%s", tally)
+		}
+		return nil
+	})
+}
+
+func hashByHeader(w world) {
+	w.apply(everywhere, "httproute/reviews")
+	w.apply(policy("reviews", "  loadBalancing: {policy: ConsistentHash, consistentHash: {header: end-user}}"), "trafficpolicy/reviews")
+	used := map[string]bool{}
+	for user := range 12 {
+		tally := w.web().Ask(10, "http://reviews:9080/", "--header", fmt.Sprint("end-user: ", user))
+		tally.MustLoseNothing(w)
+		used[w.oneHost(tally)] = true
+	}
+	if len(used) < 2 {
+		w.Errorf("all users are at %v", used)
+	}
+}
+
+// oneHost is the machine of reviews that answered all requests.
+func (w world) oneHost(tally *meshtest.Tally) string {
+	w.Helper()
+	for _, host := range hosts {
+		if tally.ByHost("reviews", host) == tally.Sent() {
+			return host
+		}
+	}
+	w.Errorf("several machines answered: %s", tally)
+	return ""
+}
+
+// hashByCookie has the proxy give each client a cookie, which leads it to one machine.
+func hashByCookie(w world) {
+	w.apply(everywhere, "httproute/reviews")
+	w.apply(policy("reviews", "  loadBalancing: {policy: ConsistentHash, consistentHash: {cookie: {name: place, ttl: 1h}}}"), "trafficpolicy/reviews")
+	used := map[string]bool{}
+	for range 12 {
+		tally := w.web().Ask(10, "http://reviews:9080/", "--cookie", "") // a client that keeps cookies
+		tally.MustLoseNothing(w)
+		used[w.oneHost(tally)] = true
+	}
+	if len(used) < 2 {
+		w.Errorf("all clients are at %v", used)
+	}
+}
+
+// changesUnderLoad changes what becomes clusters of Envoy while a browser asks: nothing is lost, and no cluster
+// waits for endpoints that nobody sends again.
+func changesUnderLoad(w world) {
+	w.apply(everywhere, "httproute/reviews")
+	tally, stop := w.Load().Start(w)
+	for _, spec := range []string{
+		"  timeouts: {connect: 300ms}",
+		"  timeouts: {connect: 400ms}\n  loadBalancing: {policy: RoundRobin}",
+		"  connectionLimits: {maxRequests: 500}\n  outlierDetection: {consecutive5xx: 7}",
+		"  loadBalancing: {policy: ConsistentHash, consistentHash: {header: x-request-id}}",
+		"  timeouts: {connect: 1s}",
+	} {
+		w.apply(policy("reviews", spec), "trafficpolicy/reviews")
+		w.nothingWarms("web1", "public")
+		w.goesOn(tally)
+	}
+	stop()
+	tally.MustLoseNothing(w)
+	for _, host := range hosts {
+		if tally.ByHost("reviews", host) == 0 {
+			w.Errorf("%s received nothing: %s", host, tally)
+		}
+	}
+}
+
+// nothingWarms waits until Envoys have all their clusters in use.
+func (w world) nothingWarms(machines ...string) {
+	w.Helper()
+	for _, name := range machines {
+		meshtest.Eventually(w, "no cluster of "+name+" warms", func() error {
+			warming, err := w.Agents[name].EnvoyStat("cluster_manager.warming_clusters")
+			if err == nil && warming > 0 {
+				err = fmt.Errorf("%d clusters warm", warming)
+			}
+			return err
+		})
+	}
+}
+
+// goesOn waits until the load has sent some more.
+func (w world) goesOn(tally *meshtest.Tally) {
+	w.Helper()
+	const some = 40
+	goal := tally.Sent() + some
+	meshtest.Eventually(w, "the load goes on", func() error {
+		if sent := tally.Sent(); sent < goal {
+			return fmt.Errorf("%d of %d sent", sent, goal)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,38 @@
+package stories_test
+
+import (
+	"testing"
+
+	"github.com/isthmus-mesh/isthmus/meshtest"
+)
+
+// TestTraffic counts what every kind of traffic rule does to requests. All parts are told in one mesh, which
+// each leaves as it was.
+func TestTraffic(t *testing.T) {
+	mesh := meshtest.New(t)
+	zone := mesh.Zone("dc1")
+	shop := zone.Shop()
+	for _, part := range []struct {
+		name string
+		tell func(world)
+	}{
+		{"canary by weight", canary},
+		{"header match", headerMatch},
+		{"programmed means obeyed", programmedMeansObeyed},
+		{"mirror", mirror},
+		{"filters", filters},
+		{"retries", retries},
+		{"timeouts", timeouts},
+		{"fault injection", faults},
+		{"outlier ejection", ejection},
+		{"consistent hash by header", hashByHeader},
+		{"consistent hash by cookie", hashByCookie},
+		{"policies change under load", changesUnderLoad},
+		{"gRPC route", grpcRoute},
+		{"TCP route", tcpRoute},
+		{"TLS to an external service", externalTLS},
+		{"TLS ingress", tlsIngress},
+	} {
+		mesh.Run(t, part.name, func(t *testing.T) { part.tell(world{t, shop, mesh, zone}) })
+	}
+}
