@@ -25,13 +25,20 @@ func (f folder) pendingKey() string { return f.path("pending-key.pem") }
 // Socket is where the agent of a data directory listens for other commands.
 func Socket(data string) string { return folder(data).path("agent.sock") }
 
-// make makes the directory. Root's may be entered by Envoy's user, who finds only what is his.
+// make makes the directory unless it is there. Root's may be entered by Envoy's user, who finds only
+// what is his.
 func (f folder) make() error {
+	if _, err := os.Stat(string(f)); err == nil {
+		return nil
+	}
 	mode := fs.FileMode(0o700)
 	if os.Getuid() == 0 {
 		mode = 0o711
 	}
-	return os.MkdirAll(string(f), mode)
+	if err := os.MkdirAll(string(f), mode); err != nil {
+		return err
+	}
+	return os.Chmod(string(f), mode) // whatever the umask
 }
 
 // lock keeps other agents away until the process ends or release is called.

@@ -107,7 +107,7 @@ func (a *agent) spec(ctx context.Context, nodeID string) (envoy.Spec, error) {
 	}
 	if err = spec.Prepare(); err != nil {
 		spec.Dir = a.runtimeDir()
-		err = errors.Join(os.MkdirAll(filepath.Dir(spec.Dir), 0o755), spec.Prepare())
+		err = errors.Join(folder(filepath.Dir(spec.Dir)).make(), spec.Prepare())
 	}
 	return spec, err
 }

@@ -30,6 +30,21 @@ func BenchmarkChangeReachesTheEdge(b *testing.B) {
 	}
 	report(b, answered, "write")
 	report(b, arrived, "edge")
+	b.ReportMetric(w.mean("isthmus_hub_publish_seconds")*1000, "read-to-publish-ms")
+}
+
+// mean is what a histogram's observations were on average.
+func (w *world) mean(name string) float64 {
+	families, err := w.metrics.Gather()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, family := range families {
+		if h := family.Metric[0].GetHistogram(); family.GetName() == name && h.GetSampleCount() > 0 {
+			return h.GetSampleSum() / float64(h.GetSampleCount())
+		}
+	}
+	return 0
 }
 
 func report(b *testing.B, took []time.Duration, what string) {

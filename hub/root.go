@@ -42,6 +42,9 @@ func readRoot(keyText, certificateText []byte, trustDomain string, now func() ti
 	if err != nil {
 		return nil, err
 	}
+	if made, asked := roots[0].Subject.CommonName, "root of "+trustDomain; made != asked { // as identity.NewRoot names it
+		return nil, fmt.Errorf("the data directory holds the %s, not the %s: a trust domain cannot change", made, asked)
+	}
 	return identity.NewAuthority(trustDomain, key, roots[:1], roots, now)
 }
 

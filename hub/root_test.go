@@ -44,6 +44,16 @@ func TestRootWithoutKeyIsNotReplaced(t *testing.T) {
 	}
 }
 
+func TestTrustDomainCannotChange(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "root")
+	if _, err := openRoot(dir, "example.org", time.Now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openRoot(dir, "example.com", time.Now); err == nil {
+		t.Error("another trust domain went unnoticed: every edge would be refused")
+	}
+}
+
 func TestHubCertificateIsRenewedAtHalfItsLife(t *testing.T) {
 	now := time.Now()
 	clock := func() time.Time { return now }

@@ -1,6 +1,7 @@
 package meshtest
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -60,7 +61,8 @@ func (a *Agent) Status() (string, error) {
 
 // Leave runs "isthmus-agent leave", which returns when callers know and what was begun is finished.
 func (a *Agent) Leave() error {
-	_, err := a.Machine.Run(a.t.Context(), "", a.Machine.w.Binaries.Agent, "leave", "--data="+a.Machine.Dir("agent"))
+	ctx := context.WithoutCancel(a.t.Context()) // clean-ups come here too
+	_, err := a.Machine.Run(ctx, "", a.Machine.w.Binaries.Agent, "leave", "--data="+a.Machine.Dir("agent"))
 	return err
 }
 

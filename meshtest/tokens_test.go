@@ -15,7 +15,7 @@ func TestTokensThatDoNotAdmit(t *testing.T) {
 	w.Workspace("shop")
 	refused := func(name, machine, token, code string) {
 		w.Run(t, name, func(t *testing.T) {
-			agent := w.Machine(machine).TryJoin(token, "--port=9080=http")
+			agent := w.Machine(machine).TryJoin(token, "--port=9080=http", "--check=none")
 			Eventually(t, "the refusal is told with its code", logContains(agent.Process, code))
 			Eventually(t, "the agent gives up", func() error {
 				if agent.Running() {
@@ -47,7 +47,7 @@ func TestTokensThatDoNotAdmit(t *testing.T) {
 	})
 	refused("expired", "m4", short, "ISM2003")
 
-	w.Machine("m5").Join(good, "--port=9080=http")
+	w.Machine("m5").Join(good, "--port=9080=http", "--check=none")
 	refused("used", "m6", good, "ISM2004")
 }
 
@@ -58,7 +58,7 @@ func TestTokenAdmitsOneOfTwo(t *testing.T) {
 	w.Workspace("shop")
 	a, b := w.Machine("a"), w.Machine("b")
 	token := zone.Token("shop", "reviews")
-	agents := []*Agent{a.TryJoin(token, "--port=9080=http"), b.TryJoin(token, "--port=9080=http")}
+	agents := []*Agent{a.TryJoin(token, "--port=9080=http", "--check=none"), b.TryJoin(token, "--port=9080=http", "--check=none")}
 	Eventually(t, "one is refused and one is ready", func() error {
 		ready, ended := 0, 0
 		for _, agent := range agents {

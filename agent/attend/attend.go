@@ -28,7 +28,7 @@ const (
 	shortestPause = 100 * time.Millisecond
 	longestPause  = 5 * time.Second
 	// greetTime is how long an edge may take to answer a registration.
-	greetTime = 10 * time.Second
+	greetTime = 5 * time.Second
 )
 
 var errSilent = errors.New("the edge does not answer")

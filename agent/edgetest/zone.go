@@ -6,6 +6,7 @@
 package edgetest
 
 import (
+	"context"
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
@@ -194,6 +195,7 @@ type Edge struct {
 
 	zone   *Zone
 	name   string
+	listen func(network, address string) (net.Listener, error)
 	server *grpc.Server
 	done   chan struct{}
 }
@@ -201,7 +203,13 @@ type Edge struct {
 // Start starts an edge on a free port. It is stopped when the test ends.
 func (z *Zone) Start(name string) *Edge {
 	z.t.Helper()
-	e := &Edge{zone: z, name: name, Address: "127.0.0.1:0"}
+	return z.StartAt(name, "127.0.0.1:0", net.Listen)
+}
+
+// StartAt starts an edge at an address, on another host perhaps.
+func (z *Zone) StartAt(name, address string, listen func(network, address string) (net.Listener, error)) *Edge {
+	z.t.Helper()
+	e := &Edge{zone: z, name: name, Address: address, listen: listen}
 	e.Restart()
 	z.t.Cleanup(e.Stop)
 	z.change(func() { z.edges = append(z.edges, e) })
@@ -211,7 +219,7 @@ func (z *Zone) Start(name string) *Edge {
 // Restart starts the edge again at the same address.
 func (e *Edge) Restart() {
 	e.zone.t.Helper()
-	listener, err := net.Listen("tcp", e.Address)
+	listener, err := e.listen("tcp", e.Address)
 	check(e.zone.t, err)
 	e.Address = listener.Addr().String()
 	source := e.zone.certify(identity.Edge(TrustDomain, ZoneName, e.name))
@@ -239,7 +247,10 @@ func (s source) Roots() []*x509.Certificate    { return s.roots }
 
 // Client is an HTTP client with a workload's certificate; one that keeps no connection makes a new one
 // for every request.
-func (z *Zone) Client(keep bool) *http.Client {
+func (z *Zone) Client(keep bool) *http.Client { return z.ClientOf(nil, keep) }
+
+// ClientOf is a client that dials in its own way.
+func (z *Zone) ClientOf(dial func(ctx context.Context, network, address string) (net.Conn, error), keep bool) *http.Client {
 	own := z.certifyWorkload(identity.Workload(TrustDomain, Workspace, "web"))
 	config := identity.ClientTLS(own, time.Now, func(id identity.ID) error {
 		if id != identity.Workload(TrustDomain, Workspace, Service) {
@@ -248,7 +259,7 @@ func (z *Zone) Client(keep bool) *http.Client {
 		return nil
 	})
 	config.NextProtos = nil // HTTP/1.1
-	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: !keep}}
+	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DialContext: dial, TLSClientConfig: config, DisableKeepAlives: !keep}}
 }
 
 func (z *Zone) certifyWorkload(id identity.ID) source {
@@ -274,4 +285,10 @@ func (z *Zone) certify(id identity.ID) source {
 	certificate, err := identity.Chain(key, ders)
 	check(z.t, err)
 	return source{certificate, z.root.Roots()}
+}
+
+// Certificate makes a certificate of a workload.
+func (z *Zone) Certificate(id identity.ID) *tls.Certificate {
+	z.t.Helper()
+	return z.certifyWorkload(id).certificate
 }

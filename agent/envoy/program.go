@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -25,16 +26,17 @@ func (s Spec) program() (string, error) {
 		return s.Path, nil
 	}
 	reachable := s.file("envoy")
-	if sameFile(reachable, s.Path) {
-		return reachable, nil
-	}
-	temp := reachable + ".new"
-	_ = os.Remove(temp)
 	info, err := os.Stat(s.Path)
 	if err != nil {
 		return "", err
 	}
-	if info.Mode().Perm()&0o005 != 0o005 || os.Link(s.Path, temp) != nil {
+	forAll := info.Mode().Perm()&0o005 == 0o005
+	if forAll && sameFile(reachable, s.Path) {
+		return reachable, nil
+	}
+	temp := reachable + ".new"
+	_ = os.Remove(temp)
+	if !forAll || os.Link(s.Path, temp) != nil {
 		if err := copyProgram(s.Path, temp); err != nil {
 			return "", err
 		}
@@ -62,12 +64,5 @@ func copyProgram(from, to string) error {
 		return err
 	}
 	_, err = io.Copy(target, source)
-	return firstError(err, target.Close())
-}
-
-func firstError(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
+	return errors.Join(err, target.Chmod(0o755), target.Close())
 }

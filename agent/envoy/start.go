@@ -57,6 +57,9 @@ func (s Spec) Prepare() error {
 	if err := os.MkdirAll(s.own(), 0o700); err != nil || os.Getuid() != 0 {
 		return err
 	}
+	if err := os.Chmod(s.Dir, 0o711); err != nil { // whatever the umask
+		return err
+	}
 	if blocker := blocks(s.Dir); blocker != "" {
 		return fmt.Errorf("envoy: user %d cannot enter %s: choose another data directory, or chmod o+x %s", s.User, blocker, blocker)
 	}

@@ -67,7 +67,9 @@ func newConversation(t *testing.T) *conversation {
 	return c
 }
 
-func (c *conversation) say(format string, args ...any) { fmt.Fprintf(&c.out, "  "+format+"\n", args...) }
+func (c *conversation) say(format string, args ...any) {
+	fmt.Fprintf(&c.out, "  "+format+"\n", args...)
+}
 
 func (c *conversation) play(script string) string {
 	for line := range strings.Lines(script) {

@@ -96,10 +96,11 @@ func TestSocket(t *testing.T) {
 		t.Error("two agents on one socket")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	leaving := errors.New("not today")
-	done := make(chan error)
+	answers, done := make(chan error, 2), make(chan error)
+	answers <- errors.New("not today")
+	answers <- nil
 	go func() {
-		done <- Serve(ctx, l, func(context.Context) *Report { return sample() }, func(context.Context) error { return leaving })
+		done <- Serve(ctx, l, func(context.Context) *Report { return sample() }, func(context.Context) error { return <-answers })
 	}()
 	if report, err := Ask(ctx, path); err != nil || report.Envoy.Holds["Cluster"] != 5 {
 		t.Errorf("%+v, %v", report, err)
@@ -107,7 +108,6 @@ func TestSocket(t *testing.T) {
 	if err := Leave(ctx, path); err == nil || !strings.Contains(err.Error(), "not today") {
 		t.Error(err)
 	}
-	leaving = nil
 	if err := Leave(ctx, path); err != nil {
 		t.Error(err)
 	}

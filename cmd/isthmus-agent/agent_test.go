@@ -41,7 +41,8 @@ type machine struct {
 	app   *application
 	agent *exec.Cmd
 	log   *bytes.Buffer
-	flags []string
+	// on runs commands, elsewhere than here perhaps.
+	on func(ctx context.Context, name string, args ...string) *exec.Cmd
 }
 
 func newMachine(t testing.TB, zone *edgetest.Zone) *machine {
@@ -58,7 +59,7 @@ func newMachine(t testing.TB, zone *edgetest.Zone) *machine {
 	if err := os.Chmod(data, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	m := &machine{TB: t, zone: zone, data: data, envoy: path, app: newApplication(t)}
+	m := &machine{TB: t, zone: zone, data: data, envoy: path, app: newApplication(t), on: exec.CommandContext}
 	t.Cleanup(m.destroy)
 	return m
 }
@@ -81,7 +82,7 @@ func (m *machine) destroy() {
 func tail(text []byte, n int) []byte { return text[max(0, len(text)-n):] }
 
 func (m *machine) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, os.Args[0], append(args, "--data="+m.data)...)
+	cmd := m.on(ctx, os.Args[0], append(args, "--data="+m.data)...)
 	cmd.Env = append(os.Environ(), asAgent+"=1", "ISTHMUS_ENVOY="+m.envoy)
 	return cmd
 }

@@ -183,8 +183,7 @@ func (p *Pilot) serveContent(e *entry, c *content) sets.Set[model.ConfigKey] {
 
 func (p *Pilot) install(c *content) {
 	if c.secret != nil {
-		_, namespace, name, _ := splitName(c.GetName())
-		p.secrets.put(namespace, name, c.secret)
+		p.secrets.put(c.GetName(), c.secret)
 		return
 	}
 	p.store.put(*c.config)
@@ -195,8 +194,7 @@ func (p *Pilot) install(c *content) {
 
 func (p *Pilot) uninstall(c *content) {
 	if c.secret != nil {
-		_, namespace, name, _ := splitName(c.GetName())
-		p.secrets.drop(namespace, name)
+		p.secrets.drop(c.GetName())
 		return
 	}
 	p.store.drop(c.config.GroupVersionKind, c.config.Namespace, c.config.Name)

@@ -18,7 +18,11 @@ import (
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
-const secretKind = "Secret"
+// Kinds that are not Istio's: certificates to show, and certificates of authorities to trust.
+const (
+	secretKind    = "Secret"
+	configMapKind = "ConfigMap"
+)
 
 // refusedKinds are Istio's that cannot be served here: workloads are the edge's own, and the two kinds of
 // extensions need downloads.
@@ -40,7 +44,7 @@ func read(r *feedpb.Resource) (*content, error) {
 	if err != nil {
 		return nil, err
 	}
-	if kindName == secretKind {
+	if kindName == secretKind || kindName == configMapKind {
 		return readSecret(r)
 	}
 	schema, err := schemaOf(kindName, r.GetBody())
@@ -124,7 +128,10 @@ func changes(before, after *content) sets.Set[model.ConfigKey] {
 
 func (c *content) keys() []model.ConfigKey {
 	if c.secret != nil {
-		_, namespace, name, _ := splitName(c.GetName())
+		kindName, namespace, name, _ := splitName(c.GetName())
+		if kindName == configMapKind {
+			return []model.ConfigKey{{Kind: kind.ConfigMap, Name: name, Namespace: namespace}}
+		}
 		return []model.ConfigKey{{Kind: kind.Secret, Name: name, Namespace: namespace}}
 	}
 	entry, ok := c.config.Spec.(*networking.ServiceEntry)

@@ -15,17 +15,18 @@ import (
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
-// secrets are the certificates of gateways. Istio asks for them by the namespace of the proxy's verified
-// identity and refuses any other; whether a proxy is a gateway it asks here.
+// secrets are the certificates of gateways, and those of authorities, which every proxy may have. Istio asks
+// for the former by the namespace of the proxy's verified identity and refuses any other; whether a proxy is a
+// gateway it asks here.
 type secrets struct {
 	isGateway func(service, workspace string) bool
 
-	mu    sync.RWMutex // guards the rest
-	named map[key]*feedpb.Secret
+	mu    sync.RWMutex              // guards the rest
+	named map[string]*feedpb.Secret // by name of the resource
 }
 
 func newSecrets(isGateway func(service, workspace string) bool) *secrets {
-	return &secrets{isGateway: isGateway, named: map[key]*feedpb.Secret{}}
+	return &secrets{isGateway: isGateway, named: map[string]*feedpb.Secret{}}
 }
 
 // checkSecret refuses what no proxy could use, so that it never gets there. A proxy may still be pickier.
@@ -44,25 +45,25 @@ func checkSecret(s *feedpb.Secret) error {
 	return nil
 }
 
-func (s *secrets) put(namespace, name string, secret *feedpb.Secret) {
+func (s *secrets) put(name string, secret *feedpb.Secret) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.named[key{namespace, name}] = secret
+	s.named[name] = secret
 }
 
-func (s *secrets) drop(namespace, name string) {
+func (s *secrets) drop(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.named, key{namespace, name})
+	delete(s.named, name)
 }
 
-func (s *secrets) get(namespace, name string) (*feedpb.Secret, error) {
+func (s *secrets) get(kindName, namespace, name string) (*feedpb.Secret, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if secret := s.named[key{namespace, name}]; secret != nil {
+	if secret := s.named[kindName+"/"+namespace+"/"+name]; secret != nil {
 		return secret, nil
 	}
-	return nil, fmt.Errorf("no secret %s/%s", namespace, name)
+	return nil, fmt.Errorf("no %s %s/%s", kindName, namespace, name)
 }
 
 // ForCluster implements [credentials.MulticlusterController]: there is one.
@@ -73,7 +74,7 @@ func (s *secrets) AddSecretHandler(func(k kind.Kind, name, namespace string)) {}
 
 // GetCertInfo implements [credentials.Controller].
 func (s *secrets) GetCertInfo(name, namespace string) (*credentials.CertInfo, error) {
-	secret, err := s.get(namespace, name)
+	secret, err := s.get(secretKind, namespace, name)
 	if err != nil {
 		return nil, err
 	}
@@ -85,22 +86,26 @@ func (s *secrets) GetCertInfo(name, namespace string) (*credentials.CertInfo, er
 
 // GetCaCert implements [credentials.Controller]. The name may carry Istio's suffix "-cacert".
 func (s *secrets) GetCaCert(name, namespace string) (*credentials.CertInfo, error) {
-	secret, err := s.get(namespace, name)
+	secret, err := s.get(secretKind, namespace, name)
 	if err != nil {
-		secret, err = s.get(namespace, strings.TrimSuffix(name, "-cacert"))
+		secret, err = s.get(secretKind, namespace, strings.TrimSuffix(name, "-cacert"))
 	}
+	return authority(secret, err)
+}
+
+func authority(secret *feedpb.Secret, err error) (*credentials.CertInfo, error) {
 	if err != nil {
 		return nil, err
 	}
 	if len(secret.Ca) == 0 {
-		return nil, fmt.Errorf("secret %s/%s has no authority", namespace, name)
+		return nil, errors.New("there is no authority in it")
 	}
 	return &credentials.CertInfo{Cert: secret.Ca}, nil
 }
 
-// GetConfigMapCaCert implements [credentials.Controller]: there are no config maps.
+// GetConfigMapCaCert implements [credentials.Controller].
 func (s *secrets) GetConfigMapCaCert(name, namespace string) (*credentials.CertInfo, error) {
-	return nil, fmt.Errorf("no config map %s/%s", namespace, name)
+	return authority(s.get(configMapKind, namespace, name))
 }
 
 // GetDockerCredential implements [credentials.Controller]: there are no registries.

@@ -86,6 +86,27 @@ func TestSecretsAreForGatewaysOfTheWorkspace(t *testing.T) {
 	w.awaitReceipt("ingress-1", 3)
 }
 
+// Authorities are no secret: whoever originates TLS may have them, and gets the next ones.
+func TestEveryProxyMayHaveAuthorities(t *testing.T) {
+	w := shop(t)
+	authority := func(version, name string) *feedpb.Resource {
+		secret := &feedpb.Secret{}
+		check(t, serverSecret(t, version, name).Body.UnmarshalTo(secret))
+		return pack(t, "ConfigMap/shop/partner", version, &feedpb.Secret{Ca: secret.Certificate})
+	}
+	reviews := sidecar("reviews", "reviews-1", "10.0.0.1")
+	w.apply(2, authority("1", "a.example"), serverSecret(t, "1", "b.example"))
+	c := w.connect(reviews)
+	w.awaitReceipt(reviews.Name, 2)
+	const name = "configmap://shop/partner"
+	c.ask(v3.SecretType, name)
+	c.await("the authority", func() bool { return c.has[v3.SecretType][name] != nil })
+	first := c.text(v3.SecretType, name)
+	w.apply(3, authority("2", "a.example"))
+	c.await("the next authority", func() bool { return c.text(v3.SecretType, name) != first })
+	w.awaitReceipt(reviews.Name, 3)
+}
+
 func TestRejectedCertificateGoesBack(t *testing.T) {
 	w := shop(t)
 	w.pilot.SetWorkloads([]Workload{gatewayWorkload()}, nil)

@@ -35,6 +35,7 @@ func newStore(stop <-chan struct{}) *store {
 	return &store{
 		virtualServices: newVirtualServices(stop),
 		objects:         map[config.GroupVersionKind]map[key]config.Config{},
+		layer4:          map[key]bool{},
 	}
 }
 

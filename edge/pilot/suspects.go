@@ -80,8 +80,12 @@ func (c *content) makes(t trouble) bool {
 	})
 }
 
-// secretResource is the resource behind the name that Envoy uses for a secret: "kubernetes://[NAMESPACE/]NAME[-cacert]".
+// secretResource is the resource behind the name that Envoy uses for a secret: "kubernetes://[NAMESPACE/]NAME[-cacert]"
+// or "configmap://NAMESPACE/NAME".
 func secretResource(name, workspace string) string {
+	if configMap, ok := strings.CutPrefix(name, "configmap://"); ok {
+		return configMapKind + "/" + configMap
+	}
 	name = strings.TrimSuffix(strings.TrimPrefix(name, "kubernetes://"), "-cacert")
 	if !strings.Contains(name, "/") {
 		name = workspace + "/" + name
@@ -92,7 +96,7 @@ func secretResource(name, workspace string) string {
 // concerns tells whether proxies of the role get anything of the content.
 func (c *content) concerns(role Role) bool {
 	if c.secret != nil {
-		return role == Gateway
+		return role == Gateway || strings.HasPrefix(c.GetName(), configMapKind+"/")
 	}
 	switch spec := c.config.Spec.(type) {
 	case *networking.Gateway:

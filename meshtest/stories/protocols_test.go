@@ -32,7 +32,8 @@ func (w world) ask(n int, flags ...string) *meshtest.Tally {
 // grpcRoute leads one method to v2 and serves no other.
 func grpcRoute(w world) {
 	w.second("rates", "9090=grpc")
-	w.apply(strings.Replace(w.Example("grpc"), "- name: rates", "- {group: isthmus.dev, kind: Subset, name: rates-v2, port: 9090}\n#", 1), "grpcroute/rates")
+	toSecond := strings.Replace(w.Example("grpc"), "- name: rates\n      port: 9090", "- {group: isthmus.dev, kind: Subset, name: rates-v2, port: 9090}", 1)
+	w.apply(toSecond, "grpcroute/rates")
 	tally := w.ask(30)
 	tally.MustLoseNothing(w)
 	w.mustBe("share of v2", share(tally, "rates", "v2"), 1, 0)
@@ -124,7 +125,7 @@ func (w world) partner(certificate, key []byte) {
 func tlsIngress(w world) {
 	first := w.secret("create")
 	w.Cleanup(func() { w.mesh.Kubectl("delete", "secret", "shop-cert", "-n", "shop") })
-	w.apply(w.Example("tls-ingress"), "gateway/public", "httproute/web-secure")
+	w.apply(w.Example("tls-ingress"), "gateway/public")
 	if err := w.handshake("shop.example.com", first); err != nil {
 		w.Error(err)
 	}
