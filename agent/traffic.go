@@ -73,7 +73,7 @@ func (m captureMode) mark() func(string, string, syscall.RawConn) error {
 // Pauses of the watch over our rules.
 const (
 	captureRetry = 5 * time.Second
-	captureLook  = 10 * time.Second
+	captureLook  = 5 * time.Second
 )
 
 // holdCapture loads the rules and sees to it that they stay: other programs replace all of nftables

@@ -44,7 +44,7 @@ to open and what to try. Ctrl-C ends all of it; the next demo uses its data agai
 	flags.StringVar(&config.Data, "data", "", "folder for everything it keeps; default: ~/.isthmus/demo, for root "+rootsDemo)
 	flags.StringVar(&config.Envoy, "envoy", "", "Envoy to use; default: one of the right version is found, or fetched")
 	flags.IntVar(&config.PortBase, "port-base", 7443, "first of thirty TCP ports on 127.0.0.1 for hub, edge and applications")
-	flags.IntVar(&config.IngressPort, "ingress-port", 8080, "TCP port on 127.0.0.1 where the shop opens")
+	flags.IntVar(&config.IngressPort, "ingress-port", 8080, "TCP port where the shop opens, on every address of this machine")
 	flags.StringVar(&config.Network, "network", "127.1.0", "loopback network for the Envoys")
 	flags.BoolVar(&config.Check, "check", false, "prove that it works, with a canary, and end")
 	return command

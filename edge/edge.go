@@ -197,7 +197,7 @@ func (e *edge) newPilot() (*pilot.Pilot, error) {
 	return pilot.New(pilot.Config{
 		Zone: c.zone, TrustDomain: c.trustDomain,
 		Network: cmp.Or(info.Network, c.zone), Region: cmp.Or(info.Region, c.zone), Locality: cmp.Or(info.Zone, c.zone),
-		Roots: e.wallet.Roots, Dir: filepath.Join(e.config.DataDir, "pilot"), Events: events{e.client.Report}, Log: e.config.Log,
+		Dir: filepath.Join(e.config.DataDir, "pilot"), Events: events{e.client.Report}, Log: e.config.Log,
 	})
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"path/filepath"
 	"slices"
 
@@ -13,7 +12,6 @@ import (
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
-	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 
@@ -36,7 +34,7 @@ func Run(ctx context.Context, config Config, ready func(Info)) error {
 	primed := make(chan struct{})
 	api, err := apiserver.Open(ctx, apiserver.Config{
 		DataDir: config.DataDir, Listen: config.Listen, Advertise: hostsOf(config.Advertise), Etcd: config.Etcd,
-		ReadyChecks: []healthz.HealthChecker{healthz.NamedCheck("isthmus-feed", closed(primed))}, Log: config.Log, Now: config.Now,
+		ReadyChecks: []apiserver.ReadyCheck{{Name: "isthmus-feed", Check: closed(primed)}}, Log: config.Log, Now: config.Now,
 	})
 	if err != nil {
 		return err
@@ -49,8 +47,8 @@ func Run(ctx context.Context, config Config, ready func(Info)) error {
 }
 
 // closed fails until the channel is closed.
-func closed(primed <-chan struct{}) func(*http.Request) error {
-	return func(*http.Request) error {
+func closed(primed <-chan struct{}) func() error {
+	return func() error {
 		select {
 		case <-primed:
 			return nil

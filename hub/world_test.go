@@ -29,7 +29,7 @@ import (
 )
 
 // patience is how long a condition is waited for, on a slow machine that does other things too.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // world is a running hub, and an administrator.
 type world struct {

@@ -82,7 +82,7 @@ func (a *Agent) EnvoyPID() (string, error) {
 		[ "$(cat /proc/$pid/comm)" = envoy ] && echo $pid; done; true`)
 	pids := strings.Fields(out)
 	if err == nil && len(pids) != 1 {
-		err = fmt.Errorf("%d Envoys run on %s", len(pids), a.Machine.Name)
+		err = fmt.Errorf("on %s run %d Envoys", a.Machine.Name, len(pids))
 	}
 	return strings.Join(pids, " "), err
 }

@@ -26,8 +26,10 @@ func New(t testing.TB) *World {
 	t.Helper()
 	netns.Require(t)
 	w := &World{Binaries: Build(t), t: &stage{t}, dir: t.TempDir()}
-	if err := os.Chmod(w.dir, 0o755); err != nil { // applications run as other users
-		t.Fatal(err)
+	for _, dir := range []string{w.dir, filepath.Dir(w.dir)} { // applications run as other users
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w.LAN = netns.New(t)
 	return w

@@ -152,7 +152,7 @@ func (x *exchange) ask(req *xds.DeltaRequest) {
 	}
 	s := x.wanted[req.TypeURL]
 	versions := x.versions(req.TypeURL, s)
-	for name := range versions { // only of what is asked for now
+	for name := range versions { // of nothing but what is asked here
 		if !slices.Contains(req.Subscribe, name) && !(s.all && len(req.Subscribe) == 0) {
 			delete(versions, name)
 		}

@@ -48,13 +48,13 @@ type demo struct {
 }
 
 // Run runs the demo until ctx ends, or until it is proved with Config.Check. It returns nil then, and
-// an error, one sentence, when the demo could not start or a part of it died.
+// an error, one sentence, when the demo could not start.
 func Run(ctx context.Context, config Config) error {
-	d := &demo{Config: config, deaths: make(chan *process, 1)}
+	d := &demo{Config: config, deaths: make(chan *process, 2*len(cast)+3)} // applications, agents, gateway, hub, edge
 	d.load = newLoad("http://" + d.ingress() + "/")
 	err := d.up(ctx)
 	if err == nil && !d.Check {
-		err = d.perform(ctx)
+		d.perform(ctx)
 	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		err = nil
@@ -127,14 +127,11 @@ func (d *demo) down() error {
 	return errors.Join(append(failures, d.lock.Close())...)
 }
 
-// perform keeps a load running and says how it goes, until ctx ends or a part dies.
-func (d *demo) perform(ctx context.Context) error {
+// perform keeps a load running and says how it goes, until ctx ends.
+func (d *demo) perform(ctx context.Context) {
 	d.invite()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	var loading sync.WaitGroup
 	loading.Go(func() { d.load.run(ctx) })
-	defer loading.Wait()
-	defer cancel()
-	return d.watch(ctx)
+	d.watch(ctx)
+	loading.Wait()
 }

@@ -150,7 +150,7 @@ func TestRefusals(t *testing.T) {
 			func(c *Config) { c.Agent = "/nowhere/isthmus-agent" }},
 		{"FolderNotWritable", "the demo cannot write to /dev/null/demo: choose another folder with --data",
 			func(c *Config) { c.Data = "/dev/null/demo" }},
-		{"PortTaken", fmt.Sprintf("127.0.0.1:%d, which the demo needs for the ingress gateway, is taken: "+
+		{"PortTaken", fmt.Sprintf("0.0.0.0:%d, which the demo needs for the ingress gateway, is taken: "+
 			"stop the program that uses it, or choose another with --ingress-port", port),
 			func(c *Config) { c.IngressPort = port }},
 		{"NoSuchAddress", "for the Envoy of web-v1: choose another with --network",

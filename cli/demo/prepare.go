@@ -111,7 +111,7 @@ type address struct{ address, purpose, flag string }
 
 func (d *demo) addresses() []address {
 	all := []address{
-		{d.ingress(), "the ingress gateway", "--ingress-port"},
+		{fmt.Sprintf("0.0.0.0:%d", d.IngressPort), "the ingress gateway", "--ingress-port"},
 		{d.hubAPI(), "the hub's API", "--port-base"},
 		{d.hubFeed(), "the hub's feed", "--port-base"},
 		{d.edgeAddress(), "the edge", "--port-base"},

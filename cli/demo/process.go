@@ -52,11 +52,11 @@ func start(dir string, p program, deaths chan<- *process) (*process, error) {
 	}
 	started := &process{program: p, log: log, command: command, done: make(chan struct{})}
 	go func() {
+		defer close(started.done)
 		started.err = command.Wait()
-		close(started.done)
 		select {
 		case deaths <- started:
-		default: // one is enough
+		default: // nobody listens any more
 		}
 	}()
 	return started, writeDown(dir, p.name, command.Process.Pid)

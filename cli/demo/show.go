@@ -57,8 +57,9 @@ func (d *demo) canary() string {
 	return d.path(name)
 }
 
-// watch says how the load goes until ctx ends, or returns an error when a part of the demo dies.
-func (d *demo) watch(ctx context.Context) error {
+// watch says how the load goes until ctx ends. A part that dies is told and not missed: the mesh is
+// made to live without any of its parts, and people try that.
+func (d *demo) watch(ctx context.Context) {
 	beat, end := plainBeat, "\n"
 	if d.Terminal {
 		beat, end = terminalBeat, "\r"
@@ -70,10 +71,10 @@ func (d *demo) watch(ctx context.Context) error {
 		case <-tick.C:
 			fmt.Fprintf(d.Out, "%-76s%s", d.load, end)
 		case p := <-d.deaths:
-			return p.died()
+			fmt.Fprintf(d.Out, "%v\nThe others go on; the next demo starts it again.\n", p.died())
 		case <-ctx.Done():
 			fmt.Fprintf(d.Out, "%-76s\n", d.load)
-			return nil
+			return
 		}
 	}
 }

@@ -52,7 +52,7 @@ func publish(t testing.TB, zone *edgetest.Zone, port, application int, tls bool)
 		"edsClusterConfig": {"edsConfig": {"ads": {}, "resourceApiVersion": "V3"}}}`))
 	zone.Set("app", parse(t, &endpoint.ClusterLoadAssignment{}, `{"clusterName": "app", "endpoints": [{"lbEndpoints": [
 		{"endpoint": {"address": {"socketAddress": {"address": "127.0.0.1", "portValue": %d}}}}]}]}`, application))
-	publishListener(t, zone, "inbound", port, tls)
+	publishListener(t, zone, "inbound", "127.0.0.1", port, tls)
 	publishRoute(t, zone, "1")
 }
 
@@ -71,15 +71,15 @@ const mutualTLS = `"transportSocket": {"name": "tls", "typedConfig": {
 const sdsSource = `{"resourceApiVersion": "V3", "apiConfigSource": {"apiType": "GRPC", "transportApiVersion": "V3",
 	"setNodeOnFirstMessageOnly": true, "grpcServices": [{"envoyGrpc": {"clusterName": "sds-grpc"}}]}}`
 
-func publishListener(t testing.TB, zone *edgetest.Zone, name string, port int, tls bool) {
+func publishListener(t testing.TB, zone *edgetest.Zone, name, address string, port int, tls bool) {
 	socket := ""
 	if tls {
 		socket = fmt.Sprintf(mutualTLS, sdsSource)
 	}
-	zone.Set(name, parse(t, &listener.Listener{}, `{"name": %q, "address": {"socketAddress": {"address": "127.0.0.1", "portValue": %d}},
+	zone.Set(name, parse(t, &listener.Listener{}, `{"name": %q, "address": {"socketAddress": {"address": %q, "portValue": %d}},
 		"filterChains": [{`+socket+`"filters": [{"name": "http", "typedConfig": {
 			"@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
 			"statPrefix": "in", "rds": {"routeConfigName": "routes", "configSource": {"ads": {}, "resourceApiVersion": "V3"}},
 			"httpFilters": [{"name": "router", "typedConfig": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}]
-		}}]}]}`, name, port))
+		}}]}]}`, name, address, port))
 }

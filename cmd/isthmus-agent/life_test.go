@@ -180,7 +180,7 @@ func TestEdgesFailOver(t *testing.T) {
 // What Envoy refuses is reported up, shown here, and never kept.
 func TestRejectedIsNotKept(t *testing.T) {
 	m, edge, url := serving(t)
-	publishListener(t, m.zone, "taken", m.app.port, false)
+	publishListener(t, m.zone, "taken", "127.0.0.1", m.app.port, false)
 	m.zone.Await("the rejection", func(v edgetest.View) bool { return strings.Contains(v.Rejected[listenerType], "taken") })
 	report, err := m.status()
 	if err == nil || !warns(report, "ISM5007") {

@@ -56,7 +56,7 @@ func publishRedirected(t *testing.T, zone *edgetest.Zone) {
 	zone.Set("app", parse(t, &cluster.Cluster{}, `{"name": "app", "type": "STATIC", "connectTimeout": "1s",
 		"upstreamBindConfig": {"sourceAddress": {"address": "127.0.0.6", "portValue": 0}},
 		"loadAssignment": {"clusterName": "app", "endpoints": [{"lbEndpoints": [{"endpoint": {"address": {"socketAddress": {"address": "127.0.0.1", "portValue": 9080}}}}]}]}}`))
-	publishListener(t, zone, "virtualInbound", 15006, true)
+	publishListener(t, zone, "virtualInbound", "0.0.0.0", 15006, true)
 	publishRoute(t, zone, "1")
 	zone.Set("virtualOutbound", parse(t, &listener.Listener{}, `{"name": "virtualOutbound", "address": {"socketAddress": {"address": "0.0.0.0", "portValue": 15001}},
 		"filterChains": [{"filters": [{"name": "http", "typedConfig": {

@@ -2,15 +2,15 @@ package pilot
 
 import (
 	"math"
-	"time"
 
-	"google.golang.org/protobuf/types/known/durationpb"
 	meshconfig "istio.io/api/mesh/v1alpha1"
 	"istio.io/istio/pilot/pkg/features"
 	"istio.io/istio/pilot/pkg/xds"
 	v3 "istio.io/istio/pilot/pkg/xds/v3"
 	"istio.io/istio/pkg/config/mesh"
 	istiolog "istio.io/istio/pkg/log"
+
+	"github.com/isthmus-mesh/isthmus/compiler/istio"
 )
 
 const (
@@ -21,8 +21,6 @@ const (
 
 	// istioVersion is what proxies are said to run; Pilot generates by it.
 	istioVersion = "1.31.0"
-	// connectTimeout is short because a dead peer must be found out while the request still waits.
-	connectTimeout = time.Second
 )
 
 // setFeatures sets Istio's package variables. They are read while configuration is generated, so this
@@ -63,7 +61,7 @@ func meshConfig(trustDomain string) *meshconfig.MeshConfig {
 	m := mesh.DefaultMeshConfig()
 	m.TrustDomain = trustDomain
 	m.RootNamespace = RootNamespace
-	m.ConnectTimeout = durationpb.New(connectTimeout)
+	istio.Defaults(m)
 	// Istio's metrics filter is not part of upstream Envoy, its other defaults write files.
 	m.ExtensionProviders = nil
 	m.DefaultProviders = &meshconfig.MeshConfig_DefaultProviders{}

@@ -3,7 +3,6 @@ package pilot
 import (
 	"cmp"
 	"context"
-	"crypto/x509"
 	"log/slog"
 	"slices"
 	"sync"
@@ -27,8 +26,6 @@ type Config struct {
 	Network, Region, Locality string
 	// TrustDomain is the trust domain of all identities.
 	TrustDomain string
-	// Roots returns the certificates that proxies trust now. Optional: proxies get them from their agent.
-	Roots func() []*x509.Certificate
 	// Dir keeps what proxies refused over restarts. It is made when missing.
 	Dir string
 	// Events learns what proxies answer.

@@ -86,14 +86,14 @@ func (s *secrets) GetCertInfo(name, namespace string) (*credentials.CertInfo, er
 
 // GetCaCert implements [credentials.Controller]. The name may carry Istio's suffix "-cacert".
 func (s *secrets) GetCaCert(name, namespace string) (*credentials.CertInfo, error) {
-	secret, err := s.get(secretKind, namespace, name)
-	if err != nil {
-		secret, err = s.get(secretKind, namespace, strings.TrimSuffix(name, "-cacert"))
-	}
-	return authority(secret, err)
+	return s.authority(secretKind, namespace, name)
 }
 
-func authority(secret *feedpb.Secret, err error) (*credentials.CertInfo, error) {
+func (s *secrets) authority(kindName, namespace, name string) (*credentials.CertInfo, error) {
+	secret, err := s.get(kindName, namespace, name)
+	if err != nil {
+		secret, err = s.get(kindName, namespace, strings.TrimSuffix(name, "-cacert"))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -103,9 +103,9 @@ func authority(secret *feedpb.Secret, err error) (*credentials.CertInfo, error) 
 	return &credentials.CertInfo{Cert: secret.Ca}, nil
 }
 
-// GetConfigMapCaCert implements [credentials.Controller].
+// GetConfigMapCaCert implements [credentials.Controller]. The name may carry Istio's suffix too.
 func (s *secrets) GetConfigMapCaCert(name, namespace string) (*credentials.CertInfo, error) {
-	return authority(s.get(configMapKind, namespace, name))
+	return s.authority(configMapKind, namespace, name)
 }
 
 // GetDockerCredential implements [credentials.Controller]: there are no registries.

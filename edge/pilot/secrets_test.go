@@ -98,7 +98,7 @@ func TestEveryProxyMayHaveAuthorities(t *testing.T) {
 	w.apply(2, authority("1", "a.example"), serverSecret(t, "1", "b.example"))
 	c := w.connect(reviews)
 	w.awaitReceipt(reviews.Name, 2)
-	const name = "configmap://shop/partner"
+	const name = "configmap://shop/partner-cacert" // as Istio has Envoy ask
 	c.ask(v3.SecretType, name)
 	c.await("the authority", func() bool { return c.has[v3.SecretType][name] != nil })
 	first := c.text(v3.SecretType, name)

@@ -81,12 +81,13 @@ func (c *content) makes(t trouble) bool {
 }
 
 // secretResource is the resource behind the name that Envoy uses for a secret: "kubernetes://[NAMESPACE/]NAME[-cacert]"
-// or "configmap://NAMESPACE/NAME".
+// or "configmap://NAMESPACE/NAME[-cacert]".
 func secretResource(name, workspace string) string {
+	name = strings.TrimSuffix(name, "-cacert")
 	if configMap, ok := strings.CutPrefix(name, "configmap://"); ok {
 		return configMapKind + "/" + configMap
 	}
-	name = strings.TrimSuffix(strings.TrimPrefix(name, "kubernetes://"), "-cacert")
+	name = strings.TrimPrefix(name, "kubernetes://")
 	if !strings.Contains(name, "/") {
 		name = workspace + "/" + name
 	}

@@ -6,7 +6,6 @@ import (
 
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
-	"k8s.io/apiserver/pkg/server/healthz"
 )
 
 // Config says where the hub's API lives and who may use it.
@@ -35,7 +34,7 @@ type Config struct {
 	Authorizer Authorizer
 
 	// ReadyChecks are asked by /readyz beside the API's own.
-	ReadyChecks []healthz.HealthChecker
+	ReadyChecks []ReadyCheck
 
 	// Log receives everything, also what Kubernetes' libraries and etcd say. Required.
 	Log *slog.Logger
@@ -62,3 +61,11 @@ type Authorizer interface {
 // AdminGroup is the group of the administrators; the certificate of the kubeconfig that the hub
 // writes is of this group.
 const AdminGroup = "isthmus:admins"
+
+// ReadyCheck is a part of readiness that somebody else knows.
+type ReadyCheck struct {
+	// Name under /readyz/.
+	Name string
+	// Check returns why the part is not ready, or nil.
+	Check func() error
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -122,7 +123,8 @@ func (s *Server) install(api *genericapiserver.GenericAPIServer, access Authoriz
 	api.Handler.NonGoRestfulMux.Handle("/metrics", metricsHandler())
 	checks := []healthz.HealthChecker{s.bootstrap, storageCheck{s.etcd}}
 	for _, check := range s.config.ReadyChecks {
-		checks = append(checks, s.bootstrap.before(check))
+		asked := func(*http.Request) error { return check.Check() }
+		checks = append(checks, s.bootstrap.before(healthz.NamedCheck(check.Name, asked)))
 	}
 	return api.AddReadyzChecks(checks...)
 }
