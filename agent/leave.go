@@ -53,9 +53,7 @@ func (a *agent) awaitLeave(ctx context.Context) error {
 // that is gone.
 func (a *agent) leave(ctx context.Context) {
 	a.config.Log.Info("leaving")
-	if r := a.relay.Load(); r != nil {
-		r.Seal()
-	}
+	a.relay.Seal()
 	bounded, cancel := context.WithTimeout(ctx, leaveTime)
 	defer cancel()
 	if err := a.link.Leave(bounded); err != nil {

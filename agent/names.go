@@ -5,11 +5,12 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/isthmus-mesh/isthmus/agent/dns"
-	"github.com/isthmus-mesh/isthmus/agent/systemd"
+	"github.com/isthmus-mesh/isthmus/agent/envoy"
 	"github.com/isthmus-mesh/isthmus/api/problem"
 )
 
@@ -43,21 +44,39 @@ func (a *agent) equipNames() {
 		Workspace: a.holder.now.Load().Workspace, IPv4Only: a.capture.redirect && !a.capture.ipv6,
 		Resolvers: resolvers, Dialer: &net.Dialer{Control: a.capture.mark()}, Log: a.config.Log,
 	})
+	a.openNames()
 }
 
-// serveNames answers questions until ctx ends. An address that is taken is a warning: the machine can be in
-// service without.
-func (a *agent) serveNames(ctx context.Context) error {
+// openNames opens the sockets for questions. While Envoy runs it holds them too, so that questions
+// wait for the next agent when this one ends. An address that is taken is a warning: the machine can be
+// in service without.
+func (a *agent) openNames() {
 	if a.names == nil {
-		return nil
+		return
 	}
-	sockets, err := a.nameSockets()
-	if err != nil {
+	var err error
+	if a.sockets, err = a.nameSockets(); err != nil {
 		a.config.Log.Error("names are not answered", "err", err)
 		a.board.Set("names", problem.NamesUnanswered, err.Error())
+		return
 	}
+	if !envoy.CanHold() {
+		return
+	}
+	for _, s := range a.sockets {
+		files, err := s.files()
+		if err != nil {
+			a.config.Log.Error("the sockets for names cannot be shared", "err", err)
+			return
+		}
+		a.spec.Hold = append(a.spec.Hold, files...)
+	}
+}
+
+// serveNames answers questions until ctx ends.
+func (a *agent) serveNames(ctx context.Context) error {
 	work, ctx := errgroup.WithContext(ctx)
-	for _, s := range sockets {
+	for _, s := range a.sockets {
 		work.Go(func() error { return a.names.Serve(ctx, s.packets, s.streams) })
 	}
 	return work.Wait()
@@ -69,14 +88,16 @@ type nameSocket struct {
 	streams net.Listener
 }
 
-// nameSockets are those that systemd holds, or new ones. Where redirected questions may come by IPv6 and the
-// machine has it, there is one for that too.
+// nameSockets are those that the running Envoy holds, or new ones. Where redirected questions may come by
+// IPv6 and the machine has it, there is one for that too.
 func (a *agent) nameSockets() ([]nameSocket, error) {
 	address := a.settings.dnsAddress(a.capture.redirect)
-	first, err := inheritedNames()
-	if first == nil && err == nil {
-		first, err = listenNames(address)
+	held, err := a.heldNames()
+	if err == nil && len(held) > 0 && held[0].packets.LocalAddr().String() == address {
+		return held, nil
 	}
+	closeNames(held)
+	first, err := listenNames(address)
 	if err != nil {
 		return nil, err
 	}
@@ -101,31 +122,56 @@ func listenNames(address string) (*nameSocket, error) {
 	return &nameSocket{packets, streams}, nil
 }
 
-// inheritedNames are the sockets of isthmus-agent.socket; nil if there are none.
-func inheritedNames() (*nameSocket, error) {
-	files := systemd.Sockets("dns")
-	if len(files) == 0 {
-		return nil, nil
+// files are copies of the sockets, as [nameSocketOf] reads them.
+func (s nameSocket) files() ([]*os.File, error) {
+	packets, err := s.packets.(*net.UDPConn).File()
+	if err != nil {
+		return nil, err
 	}
-	var s nameSocket
-	for _, file := range files {
-		if err := s.take(file); err != nil {
-			return nil, err
-		}
-	}
-	if s.packets == nil || s.streams == nil {
-		return nil, errors.New("systemd passes no pair of sockets named dns")
-	}
-	return &s, nil
+	streams, err := s.streams.(*net.TCPListener).File()
+	return []*os.File{packets, streams}, err
 }
 
-func (s *nameSocket) take(file *os.File) error {
-	defer file.Close()
-	if packets, err := net.FilePacketConn(file); err == nil {
-		s.packets = packets
-		return nil
+// heldNames are the sockets that Envoy has held since an earlier agent.
+func (a *agent) heldNames() ([]nameSocket, error) {
+	files, err := a.spec.Held()
+	if err != nil {
+		return nil, err
 	}
-	streams, err := net.FileListener(file)
-	s.streams = streams
-	return err
+	var sockets []nameSocket
+	for pair := range slices.Chunk(files, 2) {
+		s, err := nameSocketOf(pair)
+		if err != nil {
+			closeNames(sockets)
+			return nil, err
+		}
+		sockets = append(sockets, *s)
+	}
+	return sockets, nil
+}
+
+// nameSocketOf makes sockets of a pair of files, and closes the files.
+func nameSocketOf(pair []*os.File) (*nameSocket, error) {
+	for _, file := range pair {
+		defer file.Close()
+	}
+	if len(pair) != 2 {
+		return nil, errors.New("a socket for names has no partner")
+	}
+	packets, err := net.FilePacketConn(pair[0])
+	if err != nil {
+		return nil, err
+	}
+	streams, err := net.FileListener(pair[1])
+	if err != nil {
+		return nil, errors.Join(err, packets.Close())
+	}
+	return &nameSocket{packets, streams}, nil
+}
+
+func closeNames(sockets []nameSocket) {
+	for _, s := range sockets {
+		s.packets.Close()
+		s.streams.Close()
+	}
 }

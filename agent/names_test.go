@@ -1,39 +1,38 @@
 package agent
 
 import (
-	"net"
 	"os"
 	"testing"
 )
 
-// Sockets that systemd holds are told apart by what they are.
-func TestInheritedSockets(t *testing.T) {
+// Sockets go through files and are the same ones.
+func TestSocketsThroughFiles(t *testing.T) {
 	ours, err := listenNames("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ours.packets.Close()
-	defer ours.streams.Close()
-	var taken nameSocket
-	for _, socket := range []interface{ File() (*os.File, error) }{ours.streams.(*net.TCPListener), ours.packets.(*net.UDPConn)} {
-		file, err := socket.File()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := taken.take(file); err != nil {
-			t.Fatal(err)
-		}
+	files, err := ours.files()
+	if err != nil {
+		t.Fatal(err)
 	}
-	defer taken.packets.Close()
-	defer taken.streams.Close()
-	if taken.packets.LocalAddr().String() != ours.packets.LocalAddr().String() || taken.streams.Addr().String() != ours.streams.Addr().String() {
+	closeNames([]nameSocket{*ours})
+	taken, err := nameSocketOf(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeNames([]nameSocket{*taken})
+	if address := ours.packets.LocalAddr().String(); taken.packets.LocalAddr().String() != address || taken.streams.Addr().String() != address {
 		t.Errorf("%v and %v", taken.packets.LocalAddr(), taken.streams.Addr())
 	}
-	if got, err := inheritedNames(); got != nil || err != nil {
-		t.Errorf("without systemd: %v, %v", got, err)
-	}
-	if _, err := listenNames(ours.packets.LocalAddr().String()); err == nil {
+	if _, err := listenNames(taken.streams.Addr().String()); err == nil {
 		t.Error("an address was taken twice")
+	}
+	file, err := os.Open(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := nameSocketOf([]*os.File{file}); err == nil {
+		t.Errorf("one file is a pair: %v", s)
 	}
 }
 

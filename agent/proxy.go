@@ -52,28 +52,26 @@ func (a *agent) awaitMember(ctx context.Context, known string) (membership, erro
 
 // proxyAs runs Envoy, and what it dials, until an edge gives it another name, which is returned.
 func (a *agent) proxyAs(ctx context.Context, m membership) (membership, error) {
-	spec, err := a.spec(ctx, m.NodeID)
-	if err != nil {
-		return m, err
+	select {
+	case <-a.envoyFound:
+	case <-ctx.Done():
+		return m, ctx.Err()
 	}
-	r, err := a.newRelay(m.NodeID)
-	if err != nil {
-		return m, err
-	}
+	spec := a.spec
+	spec.Path, spec.NodeID = a.envoyPath, m.NodeID
 	listener, err := spec.Listen()
 	if err != nil {
 		return m, err
 	}
 	server := xds.NewServer(grpc.MaxRecvMsgSize(maxRequest))
-	r.Register(server)
+	a.relay.SetNode(m.NodeID)
+	a.relay.Register(server)
 	a.secrets.Register(server)
 	proxy := envoy.New(spec, a.proxyChanged, a.config.Log)
-	a.relay.Store(r)
 	a.proxy.Store(proxy)
 
 	var next membership
 	work, ctx := errgroup.WithContext(ctx)
-	work.Go(func() error { return r.Run(ctx) })
 	work.Go(func() error { return proxy.Run(ctx) })
 	work.Go(func() error { return server.Serve(listener) })
 	work.Go(func() error { <-ctx.Done(); server.Stop(); return nil })
@@ -90,26 +88,18 @@ func (a *agent) proxyAs(ctx context.Context, m membership) (membership, error) {
 
 var errRenamed = errors.New("renamed")
 
-// spec is how Envoy is run. Until there is one to run, it waits.
-func (a *agent) spec(ctx context.Context, nodeID string) (envoy.Spec, error) {
+// equipProxy decides how Envoy is run and makes its folders.
+func (a *agent) equipProxy() error {
 	user, err := a.envoyUser()
 	if err != nil {
-		return envoy.Spec{}, err
+		return err
 	}
-	select {
-	case <-a.envoyFound:
-	case <-ctx.Done():
-		return envoy.Spec{}, ctx.Err()
+	a.spec = envoy.Spec{Dir: a.folder.path("proxy"), User: user, LowPorts: a.holder.now.Load().Role == RoleGateway}
+	if err := a.spec.Prepare(); err == nil {
+		return nil
 	}
-	spec := envoy.Spec{
-		Path: a.envoyPath, Dir: a.folder.path("proxy"), User: user, NodeID: nodeID,
-		LowPorts: a.holder.now.Load().Role == RoleGateway,
-	}
-	if err = spec.Prepare(); err != nil {
-		spec.Dir = a.runtimeDir()
-		err = errors.Join(folder(filepath.Dir(spec.Dir)).make(), spec.Prepare())
-	}
-	return spec, err
+	a.spec.Dir = a.runtimeDir()
+	return errors.Join(folder(filepath.Dir(a.spec.Dir)).make(), a.spec.Prepare())
 }
 
 // runtimeDir is where Envoy's files are if its user cannot reach the data directory, or if that
@@ -153,13 +143,14 @@ func (a *agent) findEnvoy(ctx context.Context) error {
 	}
 }
 
-func (a *agent) newRelay(nodeID string) (*relay.Relay, error) {
+// equipRelay reads what Envoy accepted last. The names among it are known from then on.
+func (a *agent) equipRelay() error {
 	saved, err := os.ReadFile(a.folder.accepted())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+		return err
 	}
-	r, err := relay.New(relay.Config{
-		NodeID: nodeID, Saved: saved, SaveDelay: saveDelay, Edge: a.link.Conn, Log: a.config.Log,
+	a.relay, err = relay.New(relay.Config{
+		Saved: saved, SaveDelay: saveDelay, Edge: a.edge, Log: a.config.Log,
 		Save:    func(content []byte) error { return replace(a.folder.accepted(), content) },
 		Names:   a.learnNames,
 		Verdict: a.judged,
@@ -175,8 +166,11 @@ func (a *agent) newRelay(nodeID string) (*relay.Relay, error) {
 		a.board.Set("cache", problem.CacheDamaged, err.Error())
 		err = os.Rename(a.folder.accepted(), a.folder.accepted()+".damaged")
 	}
-	return r, err
+	return err
 }
+
+// edge is the relay's way to an edge.
+func (a *agent) edge(ctx context.Context) (grpc.ClientConnInterface, error) { return a.link.Conn(ctx) }
 
 func (a *agent) learnNames(table map[string][]netip.Addr) {
 	if a.names != nil {

@@ -27,8 +27,8 @@ func (a *agent) report(ctx context.Context) *status.Report {
 }
 
 func (a *agent) reportEnvoy(ctx context.Context) status.EnvoyReport {
-	p, r := a.proxy.Load(), a.relay.Load()
-	if p == nil || r == nil {
+	p, r := a.proxy.Load(), a.relay
+	if p == nil {
 		return status.EnvoyReport{State: "waiting for an edge"}
 	}
 	s := p.State()

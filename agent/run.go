@@ -57,9 +57,11 @@ type agent struct {
 	envoyFound chan struct{} // closed when envoyPath is set
 	envoyPath  string
 
-	names *dns.Server // nil: none are answered
-	relay atomic.Pointer[relay.Relay]
-	proxy atomic.Pointer[envoy.Proxy]
+	names   *dns.Server // nil: none are answered
+	sockets []nameSocket
+	spec    envoy.Spec // but for path and name
+	relay   *relay.Relay
+	proxy   atomic.Pointer[envoy.Proxy]
 
 	departure *departure
 	health    healthState
@@ -135,13 +137,23 @@ func (a *agent) equip(ctx context.Context) error {
 		return err
 	}
 	a.capture.ipv6 = hasIPv6(addresses)
+	if err := a.equipProxy(); err != nil {
+		return err
+	}
 	a.equipNames()
+	if err := a.equipRelay(); err != nil {
+		return err
+	}
 	version := a.config.EnvoyVersion
 	if a.settings.Envoy != "" {
 		version = "" // the user's own
 	}
 	workload := a.settings.registration(a.holder.now.Load().Instance, a.config.Version, version, addresses, a.capture.proto())
-	a.link = attend.New(a.linkConfig(known.Edges), workload, &machinepb.Health{Reason: "the agent is starting"})
+	health := &machinepb.Health{Reason: "Envoy is starting"}
+	if a.knownBefore && a.spec.Running() {
+		health = nil // it is as it was
+	}
+	a.link = attend.New(a.linkConfig(known.Edges), workload, health)
 	return nil
 }
 
@@ -174,6 +186,7 @@ func (a *agent) run(ctx context.Context) error {
 	work.Go(func() error { return a.tellHealth(ctx) })
 	work.Go(func() error { return a.holdCapture(ctx, a.knownBefore) })
 	work.Go(func() error { return a.findEnvoy(ctx) })
+	work.Go(func() error { return a.relay.Run(ctx) })
 	work.Go(func() error { return a.runProxy(ctx) })
 	work.Go(func() error { return a.awaitLeave(ctx) })
 	return work.Wait()

@@ -147,10 +147,7 @@ func (h *health) examineWorkloads(all []view.Workload) {
 }
 
 func (h *health) examineProxies(s hubclient.State) {
-	attended := map[string]bool{}
-	for _, w := range s.Workloads {
-		attended[w.Namespace+"/"+w.Name] = w.Status.Connected
-	}
+	attended := attendedWorkloads(s)
 	h.Proxies.Total = len(s.Proxies)
 	for _, p := range s.Proxies {
 		name := p.Namespace + "/" + p.Name
@@ -163,4 +160,13 @@ func (h *health) examineProxies(s hubclient.State) {
 			h.find(r.Object, "Envoy refuses it: "+r.Message, "Correct the object; its last good version serves meanwhile")
 		}
 	}
+}
+
+// attendedWorkloads are the workloads, "namespace/name", whose agents are connected.
+func attendedWorkloads(s hubclient.State) map[string]bool {
+	attended := map[string]bool{}
+	for _, w := range s.Workloads {
+		attended[w.Namespace+"/"+w.Name] = w.Status.Connected
+	}
+	return attended
 }

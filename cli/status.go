@@ -11,8 +11,8 @@ import (
 	"github.com/isthmus-mesh/isthmus/cli/hubclient"
 )
 
-// Proxies that lag behind the newest revision get this long before status calls it a problem: a
-// change normally reaches them within a second.
+// Proxies that lag behind the newest revision, or come back with their agents, get this long before
+// status calls it a problem: normally both take less than a second.
 const (
 	settleTime = 3 * time.Second
 	settleStep = 200 * time.Millisecond
@@ -52,7 +52,7 @@ answer. Traffic goes on in all of these cases.`,
 	return command
 }
 
-// settled returns the state of the mesh once every proxy has the newest revision, or after settleTime.
+// settled returns the state of the mesh once nothing is on its way, or after settleTime.
 func settled(ctx context.Context, hub *hubclient.Client) (hubclient.State, error) {
 	step := time.NewTicker(settleStep)
 	defer step.Stop()
@@ -60,7 +60,7 @@ func settled(ctx context.Context, hub *hubclient.Client) (hubclient.State, error
 	defer cancel()
 	for {
 		state, err := hub.State(ctx)
-		if err != nil || !lags(state) {
+		if err != nil || !underWay(state) {
 			return state, err
 		}
 		select {
@@ -71,9 +71,16 @@ func settled(ctx context.Context, hub *hubclient.Client) (hubclient.State, error
 	}
 }
 
-func lags(s hubclient.State) bool {
+// underWay tells whether a proxy is about to take the newest revision, or to connect.
+func underWay(s hubclient.State) bool {
 	for _, r := range s.Revisions {
 		if r.Status.Current < r.Status.Proxies {
+			return true
+		}
+	}
+	attended := attendedWorkloads(s)
+	for _, p := range s.Proxies {
+		if !p.Status.Connected && attended[p.Namespace+"/"+p.Name] {
 			return true
 		}
 	}

@@ -107,6 +107,9 @@ func (z *Zone) heed(request *machinepb.AttendRequest) {
 	}
 	if request.Health != nil {
 		z.health = request.Health
+		if !request.Health.Healthy {
+			z.ills++
+		}
 	}
 	if request.Leave {
 		z.left = true

@@ -49,6 +49,7 @@ type Zone struct {
 	tokens    map[string]token
 	workload  *machinepb.Workload
 	health    *machinepb.Health
+	ills      int
 	left      bool
 	nodeID    string
 	resources map[string]map[string]*discovery.Resource
@@ -158,6 +159,8 @@ func (z *Zone) Await(what string, holds func(View) bool) {
 type View struct {
 	Workload *machinepb.Workload
 	Health   *machinepb.Health
+	// Ills counts how often the machine said it is unhealthy.
+	Ills int
 	Left     bool
 	Renewals int
 	// Streams of configuration that are open.
@@ -175,7 +178,7 @@ func (z *Zone) view() View {
 		accepted[typeURL] = maps.Clone(versions)
 	}
 	return View{
-		z.workload, z.health, z.left, z.renewals, len(z.streams), accepted, maps.Clone(z.rejected), z.sent,
+		z.workload, z.health, z.ills, z.left, z.renewals, len(z.streams), accepted, maps.Clone(z.rejected), z.sent,
 	}
 }
 
@@ -185,6 +188,9 @@ func (z *Zone) View() View {
 	defer z.mu.Unlock()
 	return z.view()
 }
+
+// ForgetIlls sets the count of [View] back.
+func (z *Zone) ForgetIlls() { z.change(func() { z.ills = 0 }) }
 
 // Rename changes the name that the machine's Envoy is given.
 func (z *Zone) Rename(nodeID string) { z.change(func() { z.nodeID = nodeID }) }

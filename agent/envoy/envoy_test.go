@@ -73,7 +73,7 @@ func TestProcessIsWhoItWas(t *testing.T) {
 	if back, ok := readProcess(file); !ok || back != p {
 		t.Errorf("%+v, %v", back, ok)
 	}
-	for _, other := range []process{{p.PID, p.Started + 1, p.Boot, ""}, {p.PID, p.Started, "other boot", ""}, {1 << 22, p.Started, p.Boot, ""}} {
+	for _, other := range []process{{PID: p.PID, Started: p.Started + 1, Boot: p.Boot}, {PID: p.PID, Started: p.Started, Boot: "other boot"}, {PID: 1 << 22, Started: p.Started, Boot: p.Boot}} {
 		if other.lives() {
 			t.Errorf("%+v is taken for a process", other)
 		}

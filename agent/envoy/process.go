@@ -24,6 +24,8 @@ type process struct {
 	Boot string `json:"boot"`
 	// NodeID the process runs with.
 	NodeID string `json:"nodeID"`
+	// Held is how many files it holds for the agent.
+	Held int `json:"held"`
 }
 
 // identify reads who a process is.
@@ -33,7 +35,7 @@ func identify(pid int, nodeID string) (process, error) {
 		return process{}, err
 	}
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	return process{pid, started, strings.TrimSpace(string(boot)), nodeID}, err
+	return process{PID: pid, Started: started, Boot: strings.TrimSpace(string(boot)), NodeID: nodeID}, err
 }
 
 // startTime is field 22 of /proc/PID/stat (proc_pid_stat(5)); it refuses zombies.
@@ -53,7 +55,7 @@ func startTime(pid int) (uint64, error) {
 // lives tells whether the process still is the one written down.
 func (p process) lives() bool {
 	now, err := identify(p.PID, p.NodeID)
-	return err == nil && now == p
+	return err == nil && now.Started == p.Started && now.Boot == p.Boot
 }
 
 // readProcess reads a process written down by [process.write]; false if none of them lives.

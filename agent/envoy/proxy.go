@@ -115,17 +115,25 @@ func (p *Proxy) adopt() (process, bool) {
 	return running, true
 }
 
-// follow watches one Envoy until it ends or ctx does.
+// follow watches one Envoy until it ends or ctx does. What is said first of an adopted one is how it
+// is, not that it starts.
 func (p *Proxy) follow(ctx context.Context, running process, died <-chan struct{}, adopted bool) {
+	first := State{PID: running.PID, Adopted: adopted, Reason: "Envoy is starting"}
+	if adopted {
+		info, err := p.admin.Info(ctx)
+		first.look(info, err)
+	}
 	p.change(func(s *State) {
-		*s = State{PID: running.PID, Adopted: adopted, Starts: s.Starts, Reason: "starting"}
+		first.Starts = s.Starts
 		if !adopted {
-			s.Starts++
+			first.Starts++
 		}
+		*s = first
 	})
-	p.mu.Lock()
-	p.process = running
-	p.mu.Unlock()
+	if !p.take(running) {
+		end(ctx, running)
+		return
+	}
 	watching, stop := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() { p.watch(watching) })
@@ -144,6 +152,19 @@ func (p *Proxy) follow(ctx context.Context, running process, died <-chan struct{
 	p.change(func(s *State) { *s = State{Reason: "Envoy ended; see " + p.spec.LogFile(), Starts: s.Starts} })
 }
 
+// take makes a process the one that Drain ends. It refuses when that has been asked for already.
+func (p *Proxy) take(running process) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.process = running
+	return !p.draining
+}
+
+// look notes what Envoy said about itself.
+func (s *State) look(info Info, err error) {
+	s.Info, s.Ready, s.Reason = info, err == nil && info.State == "LIVE", waitingFor(info, err)
+}
+
 // watch asks Envoy how it is: often until it is ready, seldom after.
 func (p *Proxy) watch(ctx context.Context) {
 	for {
@@ -151,9 +172,7 @@ func (p *Proxy) watch(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		p.change(func(s *State) {
-			s.Info, s.Ready, s.Reason = info, err == nil && info.State == "LIVE", waitingFor(info, err)
-		})
+		p.change(func(s *State) { s.look(info, err) })
 		p.trimLog(ctx)
 		rest := lookTime
 		if p.State().Ready {
@@ -193,7 +212,10 @@ func (p *Proxy) Drain(ctx context.Context) {
 	running := p.process
 	p.mu.Unlock()
 	if running.PID == 0 {
-		return
+		var ok bool
+		if running, ok = readProcess(p.spec.processFile()); !ok {
+			return
+		}
 	}
 	if err := p.admin.drainListeners(ctx); err == nil {
 		p.finish(ctx)

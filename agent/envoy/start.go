@@ -30,6 +30,9 @@ type Spec struct {
 	Concurrency int
 	// NodeID is what the edge calls this Envoy.
 	NodeID string
+	// Hold are files that Envoy keeps open and does not touch, for the next agent to take over with
+	// [Spec.Held].
+	Hold []*os.File
 }
 
 // The files. Root writes nothing into the folder that is Envoy's: a conquered Envoy could have put
@@ -129,8 +132,12 @@ func (s Spec) start() (p process, died <-chan struct{}, err error) {
 	defer output.Close()
 	cmd := exec.Command(program, s.args()...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.Env = s.own(), output, output, []string{}
-	cmd.SysProcAttr = s.attributes()
-	if err := startUnprivileged(cmd); err != nil {
+	cmd.SysProcAttr, cmd.ExtraFiles = s.attributes(), s.Hold
+	err = startUnprivileged(cmd)
+	for _, file := range s.Hold { // exec made them blocking, which our own copies share
+		_ = syscall.SetNonblock(int(file.Fd()), true)
+	}
+	if err != nil {
 		return p, nil, fmt.Errorf("envoy: %w", err)
 	}
 	ended := make(chan struct{})
@@ -139,6 +146,7 @@ func (s Spec) start() (p process, died <-chan struct{}, err error) {
 		<-ended
 		return p, nil, fmt.Errorf("envoy ended at once: %w", err)
 	}
+	p.Held = len(s.Hold)
 	return p, ended, p.write(s.processFile())
 }
 

@@ -20,8 +20,6 @@ const maxFlights = 32
 
 // Config is what a relay needs; all fields are required.
 type Config struct {
-	// NodeID is what Envoy is called.
-	NodeID string
 	// Saved is the content of the file of holdings; empty on a new machine.
 	Saved []byte
 	// Save replaces that file, atomically.
@@ -63,8 +61,7 @@ func New(config Config) (*Relay, error) {
 	}
 	h.changed = r.touch
 	r.x = exchange{
-		holdings: h, nodeID: config.NodeID,
-		names: config.Names, verdict: config.Verdict, flights: map[string]flight{},
+		holdings: h, names: config.Names, verdict: config.Verdict, flights: map[string]flight{},
 	}
 	r.recall()
 	return r, err
@@ -82,6 +79,13 @@ func (r *Relay) recall() {
 
 // Register adds the service to the server of Envoy's socket.
 func (r *Relay) Register(s *grpc.Server) { xds.ServeDelta(s, r.serveEnvoy) }
+
+// SetNode says what Envoy is called, before Envoy first connects and whenever that changes.
+func (r *Relay) SetNode(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.x.nodeID = id
+}
 
 // Seal keeps the holdings as they are from now on, because Envoy is going to be drained.
 func (r *Relay) Seal() {

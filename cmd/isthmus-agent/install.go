@@ -14,8 +14,8 @@ func (p *program) install() *cobra.Command {
 	var folder string
 	c := &cobra.Command{
 		Use: "install", Short: "Write the units of systemd", Args: cobra.NoArgs,
-		Long: `Write the units of systemd: the agent, the socket on which questions for names wait while
-it is replaced, and a service that takes the machine out of service at shutdown.`,
+		Long: `Write the units of systemd: the agent, and a service that takes the machine out of
+service before it shuts down.`,
 		Example: `  isthmus-agent join isthmus1.… --port 9080=http --enrol-only
   isthmus-agent install && systemctl enable --now isthmus-agent`,
 		RunE: func(*cobra.Command, []string) error {

@@ -160,7 +160,7 @@ func TestHelpIsTheManual(t *testing.T) {
 		t.Errorf("%d, %s", code, out)
 	}
 	folder := t.TempDir()
-	if code, out := try("install", "--folder="+folder); code != 0 || strings.Count(out, "wrote ") != 3 {
+	if code, out := try("install", "--folder="+folder); code != 0 || strings.Count(out, "wrote ") != 2 {
 		t.Errorf("%d, %s", code, out)
 	}
 }

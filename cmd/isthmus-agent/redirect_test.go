@@ -96,14 +96,33 @@ func TestRedirectedMachine(t *testing.T) {
 		!strings.Contains(string(envoy), "CapEff:\t0000000000000000") || !strings.Contains(string(envoy), "Uid:\t1337") {
 		t.Errorf("Envoy has rights: %v\n%s", err, envoy)
 	}
+	m.zone.ForgetIlls()
 	m.killAgent()
 	if err := callMutual(m, vm, caller); err != nil {
 		t.Errorf("without an agent: %v", err)
 	}
+	// A question asked while there is no agent waits for the next one.
+	type answer struct {
+		text string
+		err  error
+	}
+	asked := make(chan answer)
+	go func() {
+		text, err := curl(vm, appUser, "http://ratings.shop.mesh:9080/")
+		asked <- answer{text, err}
+	}()
+	select {
+	case a := <-asked:
+		t.Fatalf("without an agent: %+v", a)
+	case <-time.After(300 * time.Millisecond): // it has asked, and waits
+	}
 	m.start("run")
+	if a := <-asked; a.text != "mesh" {
+		t.Errorf("asked while the agent was replaced: %+v", a)
+	}
 	m.awaitReady()
-	if got, err := curl(vm, appUser, "http://ratings.shop.mesh:9080/"); got != "mesh" {
-		t.Errorf("after the agent's restart: %q, %v", got, err)
+	if v := m.zone.View(); v.Ills != 0 {
+		t.Errorf("the workload was said to be unhealthy %d times while the agent was replaced", v.Ills)
 	}
 }
 

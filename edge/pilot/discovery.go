@@ -72,6 +72,7 @@ func (p *Pilot) attend(rpc discovery.AggregatedDiscoveryService_DeltaAggregatedR
 	p.streams.add(st)
 	p.log.Info("proxy connected", "proxy", st.name)
 	err := p.xds.StreamDeltas(st)
+	st.order.end()
 	if p.streams.remove(st) {
 		p.events.add(event{gone: st.name})
 	}

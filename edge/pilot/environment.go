@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/time/rate"
 	security "istio.io/api/security/v1beta1"
@@ -53,7 +52,8 @@ func (p *Pilot) serve() {
 	s.Authenticators = []istiosecurity.Authenticator{authenticator{}}
 	s.ProxyNeedsPush = p.needsPush
 	s.JwtKeyResolver.PushFunc = p.pushAll
-	generate := core.NewConfigGenerator(s.Cache)
+	generate := newSharing(core.NewConfigGenerator(s.Cache), p.streams, p.store)
+	p.sharing = generate
 	s.Generators = map[string]model.XdsResourceGenerator{
 		v3.ClusterType:                &xds.CdsGenerator{ConfigGenerator: generate},
 		v3.ListenerType:               &listeners{&xds.LdsGenerator{ConfigGenerator: generate}, p.store, p.explicit},
@@ -61,7 +61,7 @@ func (p *Pilot) serve() {
 		v3.EndpointType:               &xds.EdsGenerator{Cache: s.Cache, EndpointIndex: p.env.EndpointIndex},
 		v3.ExtensionConfigurationType: &xds.EcdsGenerator{ConfigGenerator: generate},
 		v3.NameTableType:              &xds.NdsGenerator{ConfigGenerator: generate},
-		v3.SecretType:                 xds.NewSecretGen(p.secrets, s.Cache, cluster.ID(p.zone), p.env.Mesh()),
+		v3.SecretType:                 secretGenerator{xds.NewSecretGen(p.secrets, s.Cache, cluster.ID(p.zone), p.env.Mesh())},
 		tailType:                      tail{p.streams, &p.current},
 	}
 	p.xds = s
@@ -124,9 +124,9 @@ func (p *Pilot) send(req *model.PushRequest) {
 		p.xds.Cache.Clear(req.ConfigsUpdated)
 	}
 	p.env.SetPushContext(push)
-	p.current.Store(&activation{push, time.Now()})
 	req.Push = push
 	p.xds.AdsPushAll(req)
+	p.current.Store(&activation{push, req.Start}) // an earlier date would not be cached beside those of the push
 }
 
 // needsPush is asked by Istio before it generates for a proxy. A proxy that needs nothing has the revision.

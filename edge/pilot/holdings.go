@@ -66,15 +66,16 @@ func (h *holdings) filter(resp *discovery.DeltaDiscoveryResponse) *discovery.Del
 	}
 	has := h.of(resp.TypeUrl)
 	for _, r := range resp.Resources {
-		hash := max(xxhash.Sum64(r.Resource.GetValue()), nothing+1)
+		if r.Version == "" {
+			r = versioned(r)
+		}
+		hash, _ := strconv.ParseUint(r.Version, 16, 64) // ours
 		if known, ok := has[r.Name]; ok && known == hash {
 			continue
 		}
 		has[r.Name] = hash
 		h.warm(resp.TypeUrl, r)
-		out.Resources = append(out.Resources, &discovery.Resource{ // Istio's is shared between proxies
-			Name: r.Name, Aliases: r.Aliases, Resource: r.Resource, Version: strconv.FormatUint(hash, 16),
-		})
+		out.Resources = append(out.Resources, r)
 	}
 	for _, name := range resp.RemovedResources {
 		if known, ok := has[name]; !ok || known != nothing {
@@ -88,6 +89,12 @@ func (h *holdings) filter(resp *discovery.DeltaDiscoveryResponse) *discovery.Del
 		return nil
 	}
 	return out
+}
+
+// versioned copies a resource, which is Istio's and shared between proxies, and names its content.
+func versioned(r *discovery.Resource) *discovery.Resource {
+	hash := max(xxhash.Sum64(r.Resource.GetValue()), nothing+1)
+	return &discovery.Resource{Name: r.Name, Aliases: r.Aliases, Resource: r.Resource, Version: strconv.FormatUint(hash, 16)}
 }
 
 func (h *holdings) warm(typeURL string, r *discovery.Resource) {

@@ -122,14 +122,16 @@ func (l *ledger) mark(v version) {
 	l.unlockAndTell()
 }
 
-// ack enters that the proxy applied a response.
-func (l *ledger) ack(nonce string) {
+// ack enters that the proxy applied a response, and returns it; false when it is not known.
+func (l *ledger) ack(nonce string) (letter, bool) {
 	l.mu.Lock()
-	if e, ok := l.close(nonce); ok {
+	e, ok := l.close(nonce)
+	if ok {
 		l.acked[e.typeURL] = true
 		l.repair(e)
 	}
 	l.unlockAndTell()
+	return e, ok
 }
 
 // repair takes what was applied off the failure of its type.

@@ -53,6 +53,7 @@ type Pilot struct {
 	place
 	env      *model.Environment
 	xds      *xds.DiscoveryServer
+	sharing  *sharing
 	store    *store
 	registry *registry
 	secrets  *secrets

@@ -45,6 +45,21 @@ func TestFirstProxyGetsEverything(t *testing.T) {
 	c.await("names", func() bool { return strings.Contains(c.text(v3.NameTableType, ""), "ratings.shop.mesh") })
 }
 
+// A service that nobody routes is retried as ours are, not as Istio's.
+func TestDefaultRetries(t *testing.T) {
+	w := shop(t)
+	c := w.connect(sidecar("reviews", "reviews-1", "10.0.0.1"))
+	w.awaitReceipt("reviews-1", 1)
+	route := c.text(v3.RouteType, "9080")
+	for _, want := range []string{
+		`retry_on:"connect-failure,refused-stream,reset-before-request,unavailable"num_retries:{value:2}`, `"envoy.retry_host_predicates.previous_hosts"`,
+	} {
+		if !strings.Contains(route, want) {
+			t.Errorf("no %s in %s", want, route)
+		}
+	}
+}
+
 func TestIstioIsSetUpForUpstreamEnvoy(t *testing.T) {
 	setFeatures()
 	if features.ALPNFilter || features.MetadataExchange || features.WorkloadEntryHealthChecks {

@@ -15,9 +15,12 @@ import (
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
-// secrets are the certificates of gateways, and those of authorities, which every proxy may have. Istio asks
-// for the former by the namespace of the proxy's verified identity and refuses any other; whether a proxy is a
-// gateway it asks here.
+// authoritySuffix is what Istio puts behind a credential's name when only the authority in it is wanted.
+const authoritySuffix = "-cacert"
+
+// secrets are the certificates of gateways, and those of authorities. Istio asks for the former by the namespace
+// of the proxy's verified identity and refuses any other; whether a proxy is a gateway it asks here. The latter it
+// would give to everybody; [secretGenerator] does not.
 type secrets struct {
 	isGateway func(service, workspace string) bool
 
@@ -84,7 +87,7 @@ func (s *secrets) GetCertInfo(name, namespace string) (*credentials.CertInfo, er
 	return &credentials.CertInfo{Cert: secret.Certificate, Key: secret.Key}, nil
 }
 
-// GetCaCert implements [credentials.Controller]. The name may carry Istio's suffix "-cacert".
+// GetCaCert implements [credentials.Controller]. The name may carry Istio's suffix.
 func (s *secrets) GetCaCert(name, namespace string) (*credentials.CertInfo, error) {
 	return s.authority(secretKind, namespace, name)
 }
@@ -92,7 +95,7 @@ func (s *secrets) GetCaCert(name, namespace string) (*credentials.CertInfo, erro
 func (s *secrets) authority(kindName, namespace, name string) (*credentials.CertInfo, error) {
 	secret, err := s.get(kindName, namespace, name)
 	if err != nil {
-		secret, err = s.get(kindName, namespace, strings.TrimSuffix(name, "-cacert"))
+		secret, err = s.get(kindName, namespace, strings.TrimSuffix(name, authoritySuffix))
 	}
 	if err != nil {
 		return nil, err

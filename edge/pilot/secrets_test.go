@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	networking "istio.io/api/networking/v1alpha3"
 	v3 "istio.io/istio/pilot/pkg/xds/v3"
 
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
@@ -86,25 +87,73 @@ func TestSecretsAreForGatewaysOfTheWorkspace(t *testing.T) {
 	w.awaitReceipt("ingress-1", 3)
 }
 
-// Authorities are no secret: whoever originates TLS may have them, and gets the next ones.
-func TestEveryProxyMayHaveAuthorities(t *testing.T) {
+// Authorities go to whoever sees a service of their workspace, and to nobody else.
+func TestAuthoritiesGoWhereTheirServicesAreSeen(t *testing.T) {
 	w := shop(t)
 	authority := func(version, name string) *feedpb.Resource {
 		secret := &feedpb.Secret{}
 		check(t, serverSecret(t, version, name).Body.UnmarshalTo(secret))
 		return pack(t, "ConfigMap/shop/partner", version, &feedpb.Secret{Ca: secret.Certificate})
 	}
-	reviews := sidecar("reviews", "reviews-1", "10.0.0.1")
-	w.apply(2, authority("1", "a.example"), serverSecret(t, "1", "b.example"))
-	c := w.connect(reviews)
-	w.awaitReceipt(reviews.Name, 2)
-	const name = "configmap://shop/partner-cacert" // as Istio has Envoy ask
-	c.ask(v3.SecretType, name)
-	c.await("the authority", func() bool { return c.has[v3.SecretType][name] != nil })
-	first := c.text(v3.SecretType, name)
+	reviews, guest, stranger := sidecar("reviews", "reviews-1", "10.0.0.1"), sidecar("guest", "guest-1", "10.0.0.3"), sidecar("stranger", "stranger-1", "10.0.0.4")
+	guest.Workspace, stranger.Workspace = "bank", "zoo"
+	w.pilot.SetWorkloads([]Workload{guest, stranger}, nil)
+	scope := func(workspace, host string) *feedpb.Resource {
+		return pack(t, "Sidecar/"+workspace+"/default", "1", &networking.Sidecar{Egress: []*networking.IstioEgressListener{{Hosts: []string{host}}}})
+	}
+	w.apply(2, authority("1", "a.example"), scope("bank", "shop/reviews.shop.mesh"), scope("zoo", "zoo/*"))
+	const name = configMapScheme + "shop/partner" + authoritySuffix
+	ask := func(workload Workload) *client {
+		c := w.connect(workload)
+		w.awaitReceipt(workload.Name, 2)
+		c.ask(v3.SecretType, name)
+		return c
+	}
+	own, seeing, blind := ask(reviews), ask(guest), ask(stranger)
+	first := ""
+	for _, c := range []*client{own, seeing} {
+		c.await("the authority", func() bool { first = c.text(v3.SecretType, name); return first != "" })
+	}
 	w.apply(3, authority("2", "a.example"))
-	c.await("the next authority", func() bool { return c.text(v3.SecretType, name) != first })
+	for _, c := range []*client{own, seeing} {
+		c.await("the next authority", func() bool { return c.text(v3.SecretType, name) != first })
+	}
+	blind.await("an answer", func() bool { return blind.heard[v3.SecretType] > 0 })
+	blind.change(func() {
+		if len(blind.has[v3.SecretType]) > 0 {
+			t.Error("a proxy that sees no service of the workspace got it")
+		}
+	})
 	w.awaitReceipt(reviews.Name, 3)
+}
+
+// A certificate that another workspace grants is the gateway's own workspace's, under a name no object has.
+func TestGrantedCertificate(t *testing.T) {
+	w := shop(t)
+	w.pilot.SetWorkloads([]Workload{gatewayWorkload()}, nil)
+	granted := serverSecret(t, "1", "a.example")
+	granted.Name = "Secret/shop/bank:cert"
+	gateway := ingressGateway(t)
+	spec := &networking.Gateway{}
+	check(t, gateway.Body.UnmarshalTo(spec))
+	spec.Servers[0].Tls.CredentialName = "bank:cert"
+	check(t, gateway.Body.MarshalFrom(spec))
+	w.apply(2, gateway, granted)
+	const name = "kubernetes://bank:cert"
+	c, other := w.connect(gatewayWorkload()), w.connect(sidecar("reviews", "reviews-1", "10.0.0.1"))
+	w.awaitReceipt("ingress-1", 2)
+	if listener := c.text(v3.ListenerType, "0.0.0.0_8443"); !strings.Contains(listener, name) {
+		t.Errorf("the listener does not ask for %s: %s", name, listener)
+	}
+	c.ask(v3.SecretType, name)
+	c.await("the certificate", func() bool { return c.has[v3.SecretType][name] != nil })
+	other.ask(v3.SecretType, name)
+	other.await("an answer", func() bool { return other.heard[v3.SecretType] > 0 })
+	other.change(func() {
+		if len(other.has[v3.SecretType]) > 0 {
+			t.Error("a sidecar got it")
+		}
+	})
 }
 
 func TestRejectedCertificateGoesBack(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"google.golang.org/protobuf/proto"
 	networking "istio.io/api/networking/v1alpha3"
 	"istio.io/istio/pilot/pkg/model"
 	"istio.io/istio/pkg/config"
@@ -26,6 +27,8 @@ type store struct {
 	objects map[config.GroupVersionKind]map[key]config.Config
 	// layer4 are the virtual services that have, or had, routes for connections.
 	layer4 map[key]bool
+	// individual means that there is, or was, an object that selects workloads by what is theirs alone.
+	individual bool
 }
 
 // key names an object among those of its kind.
@@ -55,6 +58,33 @@ func (s *store) put(c config.Config) {
 	if v, ok := c.Spec.(*networking.VirtualService); ok && len(v.Tcp)+len(v.Tls) > 0 {
 		s.layer4[key{c.Namespace, c.Name}] = true
 	}
+	s.individual = s.individual || selectsIndividuals(c)
+}
+
+// selectsIndividuals tells whether the object can mean one workload and not another that is otherwise alike. Sidecars
+// may: a proxy's scope says which it is.
+func selectsIndividuals(c config.Config) bool {
+	spec, readable := c.Spec.(proto.Message)
+	if !readable || c.GroupVersionKind == gvk.Sidecar {
+		return false
+	}
+	if filter, ok := spec.(*networking.EnvoyFilter); ok {
+		for _, patch := range filter.ConfigPatches {
+			if len(patch.GetMatch().GetProxy().GetMetadata()) > 0 {
+				return true
+			}
+		}
+	}
+	found := false
+	texts(spec.ProtoReflect(), func(text string) { found = found || text == LabelWorkload })
+	return found
+}
+
+// selectsIndividuals tells whether there is such an object.
+func (s *store) selectsIndividuals() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.individual
 }
 
 // onlyRoutes tells whether the changes are of virtual services for HTTP alone. A sidecar's listeners fetch those

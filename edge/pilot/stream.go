@@ -28,11 +28,13 @@ type stream struct {
 	deltaRPC
 	name   string
 	class  class
+	kin    string // see [Workload.kin]
 	node   *corev3.Node
 	log    *slog.Logger
 	ledger *ledger
 	holds  *holdings
 	out    *outgoing
+	order  *order
 	report func(trouble)
 	told   atomic.Int64 // newest revision of a receipt
 	// suffers means that the proxy rejected something for reasons of its own.
@@ -60,10 +62,13 @@ var servedTypes = []string{
 
 func newStream(rpc deltaRPC, p *Pilot, w *Workload, first *discovery.DeltaDiscoveryRequest) *stream {
 	st := &stream{
-		deltaRPC: rpc, name: w.Name, class: class{w.Workspace, w.Service, w.Version, w.Role}, node: p.node(w), report: p.trouble.add,
+		deltaRPC: rpc, name: w.Name, class: class{w.Workspace, w.Service, w.Version, w.Role}, kin: w.kin(), node: p.node(w), report: p.trouble.add,
 		log: p.log.With("proxy", w.Name), holds: newHoldings(), started: map[string]bool{},
 		out: newOutgoing(), inbound: make(chan received), over: make(chan struct{}),
 	}
+	st.order = newOrder(st.forward, func() {
+		st.log.Warn("the proxy does not ask for the endpoints of new clusters; it gets its routes all the same")
+	})
 	st.ledger = newLedger(func(v version, advanced bool) { p.acknowledged(st, v, advanced) })
 	first.Node = st.node
 	st.early = []*discovery.DeltaDiscoveryRequest{{Node: st.node, TypeUrl: tailType, ResourceNamesSubscribe: []string{"*"}}, first}
@@ -143,6 +148,7 @@ func (st *stream) take(req *discovery.DeltaDiscoveryRequest) *discovery.DeltaDis
 		return nil
 	}
 	st.holds.request(req)
+	st.order.knows(req)
 	st.answer(req)
 	news := len(req.ResourceNamesSubscribe)+len(req.ResourceNamesUnsubscribe) > 0
 	if st.started[req.TypeUrl] && !news {
@@ -170,21 +176,54 @@ func (st *stream) answer(req *discovery.DeltaDiscoveryRequest) {
 		return
 	}
 	if req.ErrorDetail == nil {
-		st.ledger.ack(req.ResponseNonce)
+		if letter, ok := st.ledger.ack(req.ResponseNonce); ok {
+			st.order.answered(letter, false)
+		}
 		return
 	}
 	if letter, ok := st.ledger.nack(req.ResponseNonce, req.ErrorDetail.GetMessage()); ok {
+		st.order.answered(letter, true)
 		st.holds.forget(letter.typeURL, letter.names)
 		st.report(trouble{stream: st, letter: letter, message: req.ErrorDetail.GetMessage()})
 	}
 }
 
-// Send implements the server's side of the RPC, for Istio: it sends what the proxy does not have yet.
+// Send implements the server's side of the RPC, for Istio: it sends what the proxy does not have yet, when its turn
+// has come.
 func (st *stream) Send(resp *discovery.DeltaDiscoveryResponse) error {
-	out := st.holds.filter(resp)
-	st.ledger.send(resp, out)
-	if out != nil && !st.out.add(out) {
-		st.end("the proxy does not read what it is sent")
+	out, gone := departing(st.holds.filter(resp))
+	if out != nil || gone == nil {
+		st.ledger.send(resp, out)
+	}
+	if gone != nil {
+		st.ledger.send(resp, gone)
+		st.order.leave(gone)
+	}
+	if out != nil {
+		st.order.add(out)
 	}
 	return nil
+}
+
+// departing splits the clusters that go from those that come or change; either may be nil.
+func departing(resp *discovery.DeltaDiscoveryResponse) (stay, gone *discovery.DeltaDiscoveryResponse) {
+	if resp == nil || resp.TypeUrl != v3.ClusterType || len(resp.RemovedResources) == 0 {
+		return resp, nil
+	}
+	gone = &discovery.DeltaDiscoveryResponse{
+		SystemVersionInfo: resp.SystemVersionInfo, TypeUrl: resp.TypeUrl, Nonce: resp.Nonce + "/gone",
+		ControlPlane: resp.ControlPlane, RemovedResources: resp.RemovedResources,
+	}
+	resp.RemovedResources = nil
+	if len(resp.Resources) == 0 {
+		return nil, gone
+	}
+	return resp, gone
+}
+
+// forward sends a response whose turn has come.
+func (st *stream) forward(resp *discovery.DeltaDiscoveryResponse) {
+	if !st.out.add(resp) {
+		st.end("the proxy does not read what it is sent")
+	}
 }

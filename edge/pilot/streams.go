@@ -58,8 +58,19 @@ func (s *streams) sent(proxy *model.Proxy, req *model.PushRequest) {
 	st := s.byNode[proxy.XdsNode] // the very node we gave to Istio
 	s.mu.RUnlock()
 	if st != nil {
+		st.order.pushed()
 		st.ledger.mark(parseVersion(req.Push.PushVersion))
 	}
+}
+
+// kin is the description of the proxy's workload; empty when the proxy is gone.
+func (s *streams) kin(proxy *model.Proxy) string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if st := s.byNode[proxy.XdsNode]; st != nil {
+		return st.kin
+	}
+	return ""
 }
 
 // refusals is how many streams were refused so far, by code.

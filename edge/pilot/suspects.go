@@ -83,8 +83,8 @@ func (c *content) makes(t trouble) bool {
 // secretResource is the resource behind the name that Envoy uses for a secret: "kubernetes://[NAMESPACE/]NAME[-cacert]"
 // or "configmap://NAMESPACE/NAME[-cacert]".
 func secretResource(name, workspace string) string {
-	name = strings.TrimSuffix(name, "-cacert")
-	if configMap, ok := strings.CutPrefix(name, "configmap://"); ok {
+	name = strings.TrimSuffix(name, authoritySuffix)
+	if configMap, ok := strings.CutPrefix(name, configMapScheme); ok {
 		return configMapKind + "/" + configMap
 	}
 	name = strings.TrimPrefix(name, "kubernetes://")

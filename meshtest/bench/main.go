@@ -3,7 +3,9 @@
 // soon everybody is back after an edge restart, and what it costs in memory and bytes.
 //
 // The control plane is real: hub and edge are processes of their own, as shipped. The proxies are
-// simulated by [github.com/isthmus-mesh/isthmus/meshtest/swarm], in a third process.
+// simulated by [github.com/isthmus-mesh/isthmus/meshtest/swarm], in a third process. With -overhead
+// agents and Envoys are real too: requests through two of them are compared with requests through two
+// Envoys with hand-written configuration.
 //
 // With -profiles, the edge's profiles of heap and CPU are kept for each size.
 //
@@ -26,11 +28,15 @@ func main() {
 	changes := flag.Int("changes", 40, "changes measured at each size")
 	bin := flag.String("bin", "bin", "directory of the isthmus program")
 	profiles := flag.String("profiles", "", "directory for the edge's profiles; empty means none")
+	overhead := flag.Bool("overhead", false, "measure requests through Envoys instead of the control plane")
 	swarmFor := flag.Bool("swarm", false, "run as the swarm process (internal)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	run := func() error { return measure(ctx, *bin, numbers(*sizes), *changes, *profiles) }
+	if *overhead {
+		run = func() error { return measureOverhead(ctx, *bin, 6) }
+	}
 	if *swarmFor {
 		run = func() error { return serveSwarm(ctx, os.Stdin, os.Stdout) }
 	}

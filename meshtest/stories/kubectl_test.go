@@ -20,6 +20,7 @@ func TestKubectl(t *testing.T) {
 	wrong := desk.WriteFile("wrong.yaml", weighted("wieght: 1"))
 	tooMuch := desk.WriteFile("policy.yaml", policy("reviews", "  retries: {attempts: 99}"))
 	crossed := desk.WriteFile("crossed.yaml", policy("reviews", "  loadBalancing: {policy: RoundRobin, consistentHash: {header: x-user}}"))
+	service := desk.WriteFile("service.yaml", "apiVersion: isthmus.dev/v1alpha1\nkind: Service\nmetadata: {name: reviews, namespace: shop}\nspec: {ports: [{port: 9080, protocol: http}]}\n")
 	cert, key := certificateFiles(t, desk)
 	weight := []string{"get", "httproute/reviews", "-n", "shop", "--output=jsonpath={.spec.rules[0].backendRefs[0].weight}"}
 
@@ -32,7 +33,8 @@ func TestKubectl(t *testing.T) {
 		{"a dry run is answered", []string{"apply", "--dry-run=server", "-f", first}, false, "created (server dry run)"},
 		{"and changes nothing", []string{"get", "httproute/reviews", "-n", "shop"}, true, "NotFound"},
 		{"apply", []string{"apply", "-f", first}, false, "httproute.gateway.networking.k8s.io/reviews created"},
-		{"apply again", []string{"apply", "-f", first}, false, "unchanged"},
+		{"apply what a route refers to", []string{"apply", "-f", service}, false, "service.isthmus.dev/reviews created"},
+		{"apply again", []string{"apply", "-f", service}, false, "unchanged"},
 		{"diff finds nothing", []string{"diff", "-f", first}, false, ""},
 		{"diff finds the field", []string{"diff", "-f", second}, true, "+      weight: 7"},
 		{"which is as it was", weight, false, "1"},
@@ -85,7 +87,7 @@ func certificateFiles(t *testing.T, desk *meshtest.Machine) (certificate, key st
 // watchSeesChanges runs "kubectl get -w" while an object comes and goes, and deletes it with a wait.
 func watchSeesChanges(t *testing.T, mesh *meshtest.World, file string) {
 	watch := mesh.Desk().Start("watch", func() []string {
-		return []string{"kubectl", "get", "httproutes", "-n", "shop", "-w", "--output-watch-events", "--output=name"}
+		return []string{"kubectl", "get", "httproutes", "-n", "shop", "-w", "--output-watch-events"}
 	})
 	defer watch.Kill()
 	shows := func(event string) {
