@@ -3,7 +3,7 @@
 // established ones stay.
 //
 // It serves the state-of-the-world form of Envoy's secret discovery, which is what Istio's
-// configuration asks a cluster named "sds-grpc" for, and the two names used there. A [Server] may be
+// configuration asks a cluster named "sds-grpc" for, and the three names used there. A [Server] may be
 // used from any goroutine.
 package sds
 
@@ -56,10 +56,14 @@ func (s *Server) Set(key crypto.Signer, chain, roots []*x509.Certificate) error 
 	if err != nil {
 		return err
 	}
-	s.replace(map[string]xds.Any{
+	secrets := map[string]xds.Any{
 		CertificateName: certificateSecret(identity.EncodeCertificates(chain), text),
-		RootsName:       rootsSecret(identity.EncodeCertificates(roots)),
-	})
+		RootsName:       rootsSecret(RootsName, identity.EncodeCertificates(roots)),
+	}
+	if system := systemRoots(); system != nil {
+		secrets[SystemRootsName] = rootsSecret(SystemRootsName, system)
+	}
+	s.replace(secrets)
 	return nil
 }
 
@@ -71,8 +75,8 @@ func certificateSecret(chain, key []byte) xds.Any {
 }
 
 // rootsSecret is a Secret with a CertificateValidationContext.
-func rootsSecret(roots []byte) xds.Any {
-	return pack(RootsName, 4, xds.AppendBytes(nil, 1, inline(roots)))
+func rootsSecret(name string, roots []byte) xds.Any {
+	return pack(name, 4, xds.AppendBytes(nil, 1, inline(roots)))
 }
 
 func pack(name string, kind protowire.Number, content []byte) xds.Any {

@@ -35,7 +35,7 @@ func (w *world) boot(workload Workload, revision int64) *machine {
 	dir := w.t.TempDir()
 	m := &machine{Workload: workload, t: w.t, admin: freeAddress(w.t), log: &bytes.Buffer{}}
 	p := w.peer(idOf(workload))
-	serveSecrets(w.t, filepath.Join(dir, "sds"), p)
+	serveSecrets(w.t, filepath.Join(dir, "sds"), p, w.system)
 	file := filepath.Join(dir, "bootstrap.yaml")
 	check(w.t, os.WriteFile(file, []byte(m.bootstrap(w, p, filepath.Join(dir, "sds"))), 0o600))
 	path, err := envoy.Path(w.t.Context(), w.t.Output())

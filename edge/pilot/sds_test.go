@@ -19,16 +19,17 @@ import (
 // secretService gives Envoy its own certificate and the roots, as the agent does.
 type secretService struct {
 	secretv3.UnimplementedSecretDiscoveryServiceServer
-	t testing.TB
-	p party
+	t      testing.TB
+	p      party
+	system []byte // the machine's authorities
 }
 
-func serveSecrets(t testing.TB, path string, p party) {
+func serveSecrets(t testing.TB, path string, p party, system []byte) {
 	t.Helper()
 	l, err := net.Listen("unix", path)
 	check(t, err)
 	s := grpc.NewServer()
-	secretv3.RegisterSecretDiscoveryServiceServer(s, &secretService{t: t, p: p})
+	secretv3.RegisterSecretDiscoveryServiceServer(s, &secretService{t: t, p: p, system: system})
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
 	t.Cleanup(func() { s.Stop(); <-done })
@@ -60,9 +61,10 @@ func (s *secretService) secret(name string) *tlsv3.Secret {
 	inline := func(b []byte) *corev3.DataSource {
 		return &corev3.DataSource{Specifier: &corev3.DataSource_InlineBytes{InlineBytes: b}}
 	}
-	if name == "ROOTCA" {
+	trusted := map[string][]byte{"ROOTCA": identity.EncodeCertificates(s.p.roots), "file-root:system": s.system}
+	if roots, ok := trusted[name]; ok {
 		return &tlsv3.Secret{Name: name, Type: &tlsv3.Secret_ValidationContext{ValidationContext: &tlsv3.CertificateValidationContext{
-			TrustedCa: inline(identity.EncodeCertificates(s.p.roots)),
+			TrustedCa: inline(roots),
 		}}}
 	}
 	key, err := identity.EncodeKey(s.p.cert.PrivateKey.(crypto.Signer))

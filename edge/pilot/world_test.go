@@ -34,6 +34,7 @@ type world struct {
 	address   string
 	authority *identity.Authority
 	dir       string
+	system    []byte // authorities that machines trust by themselves
 	stop      func()
 }
 
