@@ -7,7 +7,8 @@
 // and then the agent's are still left alone by their mark. DNS questions of the same users go to the
 // agent.
 //
-// Loading is one transaction of nft and replaces what was loaded before.
+// Loading is one transaction of nft and replaces what was loaded before. For IPv6 the loopback device gets an
+// address too, from which Envoy connects to the application.
 package capture
 
 import (
@@ -116,16 +117,25 @@ func set[N int | uint32](numbers []N) string {
 	return "{ " + strings.Join(texts, ", ") + " }"
 }
 
-// Load makes the kernel follow the rules, all at once or not at all.
-func (r Rules) Load(ctx context.Context) error { return nft(ctx, r.Text()) }
+// Load makes the kernel follow the rules, all at once or not at all. With IPv6 it first gives the loopback device
+// the address that the rules speak of.
+func (r Rules) Load(ctx context.Context) error {
+	if r.IPv6 {
+		if err := addLoopback(ctx); err != nil {
+			return err
+		}
+	}
+	return nft(ctx, r.Text())
+}
 
 // Loaded tells whether our table is there.
 func Loaded(ctx context.Context) bool {
 	return exec.CommandContext(ctx, "nft", "list", "table", "inet", table).Run() == nil
 }
 
-// Remove takes our table away; it is no error if there is none.
+// Remove takes our table and our address away; it is no error if there is none.
 func Remove(ctx context.Context) error {
+	dropLoopback(ctx)
 	return nft(ctx, "table inet "+table+"\ndelete table inet "+table+"\n")
 }
 

@@ -38,7 +38,7 @@ func runTool(words []string) error {
 	case "listen":
 		return listen(words[1], words[2:])
 	case "dial":
-		return dial(words[1], words[2], len(words) > 3)
+		return dial(words[1], words[2], words[3:])
 	case "load":
 		return sample(words[1:]).Load(ctx)
 	case "remove":
@@ -102,11 +102,15 @@ func listen(name string, addresses []string) error {
 	select {}
 }
 
-// dial prints who answers.
-func dial(network, address string, marked bool) error {
+// dial prints who answers. It can be marked, and come from an address.
+func dial(network, address string, more []string) error {
 	d := net.Dialer{Timeout: 3 * time.Second}
-	if marked {
-		d.Control = Mark
+	for _, word := range more {
+		if from, err := netip.ParseAddr(word); err == nil {
+			d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
+		} else {
+			d.Control = Mark
+		}
 	}
 	conn, err := d.Dial(network, address)
 	if err != nil {
@@ -211,6 +215,19 @@ func (n network) load(variations ...string) {
 		if out := n.on(n.machine, 0, append([]string{"load"}, variations...)...); out != "" {
 			n.Fatal(out)
 		}
+	}
+}
+
+func TestEnvoyReachesTheApplication(t *testing.T) {
+	n := newNetwork(t)
+	n.load("all")
+	n.expect("app", n.machine, 1337, "tcp", n.machine.IPv4, 9080, "127.0.0.6")
+	n.expect("app", n.machine, 1337, "tcp", n.machine.IPv6, 9080, "::6")
+	if out := n.on(n.machine, 0, "remove"); out != "" {
+		t.Fatal(out)
+	}
+	if out := n.on(n.machine, 1337, "dial", "tcp", "[::1]:9080", "::6"); !strings.Contains(out, "assign requested address") {
+		t.Errorf("the address is still there: %s", out)
 	}
 }
 

@@ -19,19 +19,29 @@ import (
 // serve starts a server on a free port of 127.0.0.1, UDP and TCP, and returns its address.
 func serve(t *testing.T, handler func(ctx context.Context, packets net.PacketConn, streams net.Listener)) string {
 	t.Helper()
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	streams, err := net.Listen("tcp", packets.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	packets, streams := listenBoth(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); handler(ctx, packets, streams) }()
 	t.Cleanup(func() { cancel(); <-done })
 	return packets.LocalAddr().String()
+}
+
+// listenBoth finds a port that is free for UDP and TCP.
+func listenBoth(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for range 10 {
+		packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if streams, err := net.Listen("tcp", packets.LocalAddr().String()); err == nil {
+			return packets, streams
+		}
+		packets.Close() // somebody's TCP
+	}
+	t.Fatal("no port is free for both")
+	return nil, nil
 }
 
 // resolver is the machine's own: it knows "known." and answers "big." truncated unless asked over TCP.

@@ -160,7 +160,7 @@ type View struct {
 	Workload *machinepb.Workload
 	Health   *machinepb.Health
 	// Ills counts how often the machine said it is unhealthy.
-	Ills int
+	Ills     int
 	Left     bool
 	Renewals int
 	// Streams of configuration that are open.

@@ -97,6 +97,7 @@ func TestRedirectedMachine(t *testing.T) {
 		t.Errorf("Envoy has rights: %v\n%s", err, envoy)
 	}
 	m.zone.ForgetIlls()
+	m.awaitSaved("ratings.shop.mesh")
 	m.killAgent()
 	if err := callMutual(m, vm, caller); err != nil {
 		t.Errorf("without an agent: %v", err)

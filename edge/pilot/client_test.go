@@ -186,6 +186,13 @@ func (c *client) ask(typeURL string, names ...string) {
 	}
 }
 
+// catchUp waits until everything asked for before is answered: it asks for a route table that nothing uses.
+func (c *client) catchUp() {
+	c.t.Helper()
+	c.ask(v3.RouteType, "61234")
+	c.await("the last answer", func() bool { return c.has[v3.RouteType]["61234"] != nil })
+}
+
 func (c *client) await(what string, condition func() bool) {
 	c.t.Helper()
 	awaitOn(c.t, c.cond, what, condition)

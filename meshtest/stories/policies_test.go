@@ -146,7 +146,9 @@ func hashByCookie(w world) {
 // waits for endpoints that nobody sends again.
 func changesUnderLoad(w world) {
 	w.apply(everywhere, "httproute/reviews")
-	tally, stop := w.Load().Start(w)
+	load := w.Load()
+	load.Rate = 20 // a second; the machine is busy with the changes
+	tally, stop := load.Start(w)
 	for _, spec := range []string{
 		"  timeouts: {connect: 300ms}",
 		"  timeouts: {connect: 400ms}\n  loadBalancing: {policy: RoundRobin}",
@@ -184,7 +186,7 @@ func (w world) nothingWarms(machines ...string) {
 // goesOn waits until the load has sent some more.
 func (w world) goesOn(tally *meshtest.Tally) {
 	w.Helper()
-	const some = 40
+	const some = 20
 	goal := tally.Sent() + some
 	meshtest.Eventually(w, "the load goes on", func() error {
 		if sent := tally.Sent(); sent < goal {

@@ -166,3 +166,18 @@ func (w world) handshake(name, trusted string) error {
 	}
 	return err
 }
+
+// anotherGateway joins by the line alone: what it listens on is the Gateway's to say.
+func anotherGateway(w world) {
+	machine := w.mesh.Machine("public2")
+	agent := machine.Gateway(w.zone.GatewayToken("shop", "public"))
+	load := w.Load()
+	load.URL = "http://" + machine.IPv4.String() + ":8080/"
+	load.Send(w.Context(), 20).MustLoseNothing(w)
+	if err := agent.Leave(); err != nil {
+		w.Error(err)
+	}
+	if tally := load.Send(w.Context(), 1); tally.Failed() != 1 {
+		w.Errorf("a gateway that left is still there: %s", tally)
+	}
+}

@@ -32,6 +32,7 @@ func TestTraffic(t *testing.T) {
 		{"TCP route", tcpRoute},
 		{"TLS to an external service", externalTLS},
 		{"TLS ingress", tlsIngress},
+		{"another gateway", anotherGateway},
 	} {
 		mesh.Run(t, part.name, func(t *testing.T) { part.tell(world{t, shop, mesh, zone}) })
 	}
