@@ -159,6 +159,7 @@ func (e *edge) serve(ctx context.Context, start func(*pilot.Pilot)) error {
 	if err != nil {
 		return err
 	}
+	e.status.metrics.MustRegister(refusedStreams{p.Refused})
 	start(p)
 	group, ctx := errgroup.WithContext(ctx)
 	if err := e.populate(ctx, group, p); err != nil {

@@ -175,7 +175,7 @@ func workloadWithoutProtocol(b *badInput) {
 	if agent.Wait() == nil {
 		b.Error("the agent joined with a port without protocol")
 	}
-	if log := agent.Log(); !strings.Contains(log, "9080") || !strings.Contains(log, "protocol") {
+	if log := agent.Log(); !strings.Contains(log, "9080") || !strings.Contains(log, "PROTOCOL") {
 		b.Errorf("the agent does not say what is missing: %s", log)
 	}
 }
@@ -197,17 +197,17 @@ spec:
 func tooLarge(b *badInput) {
 	large := `apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
-metadata: {name: large, namespace: shop, annotations: {text: ` + strings.Repeat("x", 200<<10) + `}}
+metadata: {name: large, namespace: shop, annotations: {text: ` + strings.Repeat("x", 1<<20) + `}}
 spec:
   parentRefs: [{group: isthmus.dev, kind: Service, name: reviews}]
   rules: [{backendRefs: [{name: reviews, port: 9080}]}]
 `
 	out, err := b.server("apply", large)
-	b.refused("200 KiB of annotations", out, err, "Too long")
-	secret := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: large, namespace: shop}\ndata: {text: " + strings.Repeat("x", 1<<20) + "}\n"
-	out, err = b.server("apply", secret)
-	b.refused("1 MiB of data", out, err, "oo long")
-	out, err = b.server("apply", strings.Replace(secret, "xxx", strings.Repeat("x", 4<<20), 1))
+	b.refused("1 MiB of annotations", out, err, "Too long")
+	data := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: large, namespace: shop}\ndata: {text: " + strings.Repeat("x", 1<<20+1) + "}\n"
+	out, err = b.server("apply", data)
+	b.refused("more than 1 MiB of data", out, err, "oo long")
+	out, err = b.server("apply", strings.Replace(data, "xxx", strings.Repeat("x", 4<<20), 1))
 	b.refused("5 MiB of data", out, err, "large")
 }
 

@@ -1,6 +1,7 @@
 package meshtest
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -19,6 +20,12 @@ func Certificate(t testing.TB, names ...string) (certificate, key []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return CertificateOf(t, private, names...)
+}
+
+// CertificateOf is Certificate for a key.
+func CertificateOf(t testing.TB, private crypto.Signer, names ...string) (certificate, key []byte) {
+	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),

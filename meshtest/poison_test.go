@@ -1,6 +1,8 @@
 package meshtest
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"errors"
 	"strings"
 	"testing"
@@ -19,6 +21,35 @@ spec:
   - backendRefs: [{group: "", kind: Service, name: details, port: 9080}]
 `
 
+// poisonHeader has a value that Envoy reads as an unknown command of its access log format.
+const poisonHeader = `apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: ratings, namespace: shop}
+spec:
+  parentRefs: [{group: "", kind: Service, name: ratings}]
+  rules:
+  - filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-poison, value: "%BOGUS("}]}}]
+    backendRefs: [{group: "", kind: Service, name: ratings, port: 9080}]
+`
+
+// poisonCertificate gives the gateway a key of RSA with 1024 bits, which is sound and too short for Envoy.
+func (s story) poisonCertificate() {
+	s.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		s.Fatal(err)
+	}
+	certificate, private := CertificateOf(s, key, "shop.example.com")
+	desk := s.w.Desk()
+	s.w.Kubectl("create", "secret", "tls", "shop-cert", "-n", "shop", "--cert="+desk.WriteFile("weak.pem", string(certificate)),
+		"--key="+desk.WriteFile("weak-key.pem", string(private)))
+	s.w.Apply(s.Example("tls-ingress"))
+	s.w.Kubectl("wait", "--for=condition=Degraded", "--timeout=30s", "-n", "shop", "gateway/public")
+	if text := s.w.Kubectl("get", "gateway/public", "-n", "shop", "-o", "yaml"); !strings.Contains(text, "2048-bit") {
+		s.Errorf("Envoy's own words are not on the gateway:\n%s", text)
+	}
+}
+
 // What Envoy refuses hurts only the object that it was made from.
 func TestPoisonHurtsOnlyItself(t *testing.T) {
 	w := New(t)
@@ -31,6 +62,13 @@ func TestPoisonHurtsOnlyItself(t *testing.T) {
 	if text := w.Kubectl("get", "httproute/details", "-n", "shop", "-o", "yaml"); !strings.Contains(text, "program size") {
 		t.Errorf("Envoy's own words are not on the object:\n%s", text)
 	}
+
+	if _, err := w.TryIsthmus("status"); err == nil || !strings.Contains(err.Error(), "HTTPRoute shop/details: RejectedByProxy") {
+		t.Errorf("isthmus status does not say what is rejected: %v", err)
+	}
+	w.Apply(poisonHeader)
+	w.Kubectl("wait", "--for=condition=Degraded", "--timeout=30s", "-n", "shop", "httproute/ratings")
+	s.poisonCertificate()
 
 	s.with(s.Example("canary-50"), "httproute/reviews")
 	s.send(300).MustShare(t, "reviews", "v2", 0.5, 0.1)

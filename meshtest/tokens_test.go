@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/isthmus-mesh/isthmus/api/problem"
 	"github.com/isthmus-mesh/isthmus/identity"
 )
 
@@ -17,6 +18,7 @@ func TestTokensThatDoNotAdmit(t *testing.T) {
 		w.Run(t, name, func(t *testing.T) {
 			agent := w.Machine(machine).TryJoin(token, "--port=9080=http", "--check=none")
 			Eventually(t, "the refusal is told with its code", logContains(agent.Process, code))
+			Eventually(t, "the edge logs the reason", edgeRefused(code, here, there))
 			Eventually(t, "the agent gives up", func() error {
 				if agent.Running() {
 					return errors.New("it goes on")
@@ -49,6 +51,19 @@ func TestTokensThatDoNotAdmit(t *testing.T) {
 
 	w.Machine("m5").Join(good, "--port=9080=http", "--check=none")
 	refused("used", "m6", good, "ISM2004")
+}
+
+// edgeRefused asks whether an edge logged a refusal with its code; a token that cannot be read reaches none.
+func edgeRefused(code string, zones ...*Zone) func() error {
+	return func() error {
+		for _, zone := range zones {
+			log := zone.Edges[0].Log()
+			if code == problem.TokenMalformed.Code || strings.Contains(log, "msg=refused") && strings.Contains(log, code) {
+				return nil
+			}
+		}
+		return errors.New("no edge logged it")
+	}
 }
 
 // Two machines present one token at the same instant: one is admitted.

@@ -25,8 +25,8 @@ type DeltaRequest struct {
 func (r *DeltaRequest) encode() []byte {
 	m := appendNode(nil, 1, r.NodeID)
 	m = appendText(m, 2, r.TypeURL)
-	m = appendText(m, 3, r.Subscribe...)
-	m = appendText(m, 4, r.Unsubscribe...)
+	m = appendTexts(m, 3, r.Subscribe)
+	m = appendTexts(m, 4, r.Unsubscribe)
 	for _, name := range slices.Sorted(maps.Keys(r.Versions)) {
 		m = AppendBytes(m, 5, appendText(appendText(nil, 1, name), 2, r.Versions[name]))
 	}
@@ -136,7 +136,7 @@ func (r *DeltaResponse) encode() []byte {
 	}
 	m = appendText(m, 4, r.TypeURL)
 	m = appendText(m, 5, r.Nonce)
-	return appendText(m, 6, r.Removed...)
+	return appendTexts(m, 6, r.Removed)
 }
 
 func (r *DeltaResponse) decode(m []byte) error {

@@ -12,7 +12,7 @@ type Request struct {
 }
 
 func (r *Request) encode() []byte {
-	m := appendText(nil, 3, r.Names...)
+	m := appendTexts(nil, 3, r.Names)
 	m = appendText(m, 4, r.TypeURL)
 	m = appendText(m, 5, r.Nonce)
 	return r.Rejection.append(m, 6)

@@ -67,11 +67,17 @@ func AppendBytes(message []byte, number protowire.Number, value []byte) []byte {
 }
 
 // appendText adds a text unless it is empty.
-func appendText(message []byte, number protowire.Number, texts ...string) []byte {
+func appendText(message []byte, number protowire.Number, text string) []byte {
+	if text == "" {
+		return message
+	}
+	return AppendBytes(message, number, []byte(text))
+}
+
+// appendTexts adds a repeated field. An empty text is an element like others.
+func appendTexts(message []byte, number protowire.Number, texts []string) []byte {
 	for _, text := range texts {
-		if text != "" {
-			message = AppendBytes(message, number, []byte(text))
-		}
+		message = AppendBytes(message, number, []byte(text))
 	}
 	return message
 }

@@ -99,7 +99,7 @@ func TestMalformedMessagesAreRefused(t *testing.T) {
 }
 
 func FuzzDeltaResponse(f *testing.F) {
-	f.Add((&DeltaResponse{TypeURL: "T", Resources: []*Resource{NewResource("a", "1", Any{"T", nil})}}).encode())
+	f.Add((&DeltaResponse{TypeURL: "T", Removed: []string{""}, Resources: []*Resource{NewResource("a", "1", Any{"T", nil})}}).encode())
 	f.Fuzz(func(t *testing.T, m []byte) {
 		var once, twice DeltaResponse
 		if once.decode(m) != nil {

@@ -29,17 +29,17 @@ func retries(w world) {
 func timeouts(w world) {
 	w.Turn("rv1", "delay=5s")
 	defer w.Turn("rv1", "")
-	w.apply(policy("reviews", "  timeouts: {request: 600ms}"), "trafficpolicy/reviews")
-	w.timesOutAfter(600 * time.Millisecond)
-	w.apply(strings.Replace(somewhere("v1"), "  - backendRefs", "  - timeouts: {request: 200ms}\n    backendRefs", 1), "httproute/reviews")
-	w.timesOutAfter(200 * time.Millisecond)
+	w.apply(policy("reviews", "  timeouts: {request: 1500ms}"), "trafficpolicy/reviews")
+	w.timesOutAfter(1500 * time.Millisecond)
+	w.apply(strings.Replace(somewhere("v1"), "  - backendRefs", "  - timeouts: {request: 300ms}\n    backendRefs", 1), "httproute/reviews")
+	w.timesOutAfter(300 * time.Millisecond)
 	w.Turn("rv1", "")
 	w.web().Ask(20, "http://reviews:9080/").MustLoseNothing(w)
 }
 
 func (w world) timesOutAfter(bound time.Duration) {
 	w.Helper()
-	const sent, early, slack = 3, 10 * time.Millisecond, 350 * time.Millisecond // clocks tick
+	const sent, early, slack = 2, 10 * time.Millisecond, time.Second // clocks tick, machines are busy
 	tally := w.web().Ask(sent, "http://reviews:9080/")
 	if tally.Status(http.StatusGatewayTimeout) != sent || !between(tally.Took(), bound-early, bound+slack) {
 		w.Errorf("want a timeout after %v, and not much later: after %v: %s", bound, tally.Took(), tally)
