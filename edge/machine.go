@@ -47,7 +47,7 @@ func (e *edge) server(p *pilot.Pilot) *grpc.Server {
 		grpc.Creds(grpccredentials.NewTLS(identity.ServerTLS(e.wallet, e.config.Now))),
 		grpc.MaxRecvMsgSize(requestBytes), grpc.StreamInterceptor(e.onlyOfZone),
 		// Thousands of agents are connected and nearly always silent: buffers are small, or shared.
-		grpc.ReadBufferSize(4<<10), grpc.WriteBufferSize(16<<10), grpc.SharedWriteBuffer(true),
+		grpc.ReadBufferSize(4<<10), grpc.WriteBufferSize(16<<10), grpc.SharedWriteBuffer(true), grpc.ForceServerCodecV2(exact{}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	)
