@@ -20,9 +20,10 @@ demo: build ## run a whole mesh on this machine until Ctrl-C; no root needed
 test: ## run every test, with real Envoys; as root also those in network namespaces
 	go run ./tools/testrun -count=1 -p 2 -timeout 30m ./...
 
-bench: build ## measure, and print the tables that docs/benchmarks.md keeps
-	go test -run '^$$' -bench . -benchmem ./compiler/...
-	go run ./meshtest/bench -bin bin
+bench: build ## measure and print the tables of docs/benchmarks.md; takes five minutes
+	go run ./meshtest/bench
+	go run ./meshtest/bench -overhead
+	go test ./compiler -run '^$$' -bench . -benchmem
 
 generate: ## rewrite what is made from something else: CRDs, protocols, tables of the documentation
 	tools/generate/generate.sh

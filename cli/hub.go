@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -37,10 +36,7 @@ Edges and clients on other machines need --listen, --feed-listen and --advertise
 				config.Advertise = []string{address}
 			}
 			collectOften()
-			return hub.Run(ctx, config, func(info hub.Info) {
-				debug.FreeOSMemory() // starting takes more than half of what the hub ever holds, once
-				c.welcome(info)
-			})
+			return hub.Run(ctx, config, c.welcome)
 		},
 	}
 	flags := command.Flags()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/isthmus-mesh/isthmus/meshtest/swarm"
@@ -111,8 +112,11 @@ func measureHealth(s *swarmProcess, size, changes int) (figures, types string, e
 		delays = append(delays, float64(a.Last-a.First)/1e6)
 		types = a.Types
 	}
-	return fmt.Sprintf("%.1f / %.1f ms", percentile(delays, 50), percentile(delays, 99)), types, nil
+	return fmt.Sprintf("%.1f / %.1f ms", percentile(delays, 50), percentile(delays, 99)), strings.ReplaceAll(types, typePrefix, ""), nil
 }
+
+// typePrefix says nothing to the reader of a table.
+const typePrefix = "type.googleapis.com/envoy.config.endpoint.v3."
 
 func measureRestart(w *world, s *swarmProcess) error {
 	progress("restarting the edge under %d proxies", w.members)
