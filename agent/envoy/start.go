@@ -175,6 +175,12 @@ func startUnprivileged(cmd *exec.Cmd) error {
 	started := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // never unlocked, so the thread dies with the goroutine
+		if unix.Gettid() == unix.Getpid() {
+			// The main thread never dies, and speaks for the process in /proc. It is held until another did it.
+			defer runtime.UnlockOSThread()
+			started <- startUnprivileged(cmd)
+			return
+		}
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 			started <- err
 			return
