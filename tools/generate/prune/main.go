@@ -1,4 +1,4 @@
-// Prune cuts a file that openapi-gen wrote down to the definitions that some kinds need.
+// Command prune cuts a file that openapi-gen wrote down to the definitions that some kinds need.
 //
 //	prune FILE PACKAGE.KIND...
 //
