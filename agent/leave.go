@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/isthmus-mesh/isthmus/agent/capture"
+	"github.com/isthmus-mesh/isthmus/agent/envoy"
 )
 
 // leaveTime is how long callers may take to learn that the workload leaves, which an edge bounds too. If
@@ -59,13 +60,17 @@ func (a *agent) leave(ctx context.Context) {
 	if err := a.link.Leave(bounded); err != nil {
 		a.config.Log.Warn("no edge confirms that callers know", "err", err)
 	}
-	if p := a.proxy.Load(); p != nil {
-		p.Drain(ctx)
-	}
+	a.lastProxy().Drain(ctx)
 	if a.capture.redirect {
 		if err := capture.Remove(ctx); err != nil {
 			a.config.Log.Error("the rules that capture traffic cannot be removed", "err", err)
 		}
 	}
 	a.config.Log.Info("left")
+}
+
+// lastProxy is the Envoy there is. An agent that lives only to leave may not have looked for it yet.
+func (a *agent) lastProxy() *envoy.Proxy {
+	a.proxy.CompareAndSwap(nil, envoy.New(a.spec, a.proxyChanged, a.config.Log))
+	return a.proxy.Load()
 }

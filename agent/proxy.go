@@ -68,7 +68,10 @@ func (a *agent) proxyAs(ctx context.Context, m membership) (membership, error) {
 	a.relay.Register(server)
 	a.secrets.Register(server)
 	proxy := envoy.New(spec, a.proxyChanged, a.config.Log)
-	a.proxy.Store(proxy)
+	if last := a.proxy.Load(); last.Draining() || !a.proxy.CompareAndSwap(last, proxy) {
+		<-ctx.Done() // the workload is leaving: nothing is started any more
+		return m, ctx.Err()
+	}
 
 	var next membership
 	work, ctx := errgroup.WithContext(ctx)

@@ -80,7 +80,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	if running, ok := p.adopt(); ok {
 		p.follow(ctx, running, nil, true)
 	}
-	for pause := shortestPause; ctx.Err() == nil && !p.isDraining(); pause = min(2*pause, longestPause) {
+	for pause := shortestPause; ctx.Err() == nil && !p.Draining(); pause = min(2*pause, longestPause) {
 		began := time.Now()
 		if running, died, err := p.spec.start(); err != nil {
 			p.log.Error("Envoy cannot be started", "err", err)
@@ -146,7 +146,7 @@ func (p *Proxy) follow(ctx context.Context, running process, died <-chan struct{
 	}
 	stop()
 	watch.Wait()
-	if !p.isDraining() {
+	if !p.Draining() {
 		p.log.Error("Envoy ended", "pid", running.PID, "log", p.spec.LogFile())
 	}
 	p.change(func(s *State) { *s = State{Reason: "Envoy ended; see " + p.spec.LogFile(), Starts: s.Starts} })
@@ -198,7 +198,11 @@ func waitingFor(info Info, err error) string {
 	return "Envoy waits for its first configuration"
 }
 
-func (p *Proxy) isDraining() bool {
+// Draining is whether [Proxy.Drain] was called; nil is not draining.
+func (p *Proxy) Draining() bool {
+	if p == nil {
+		return false
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.draining
