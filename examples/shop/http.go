@@ -12,8 +12,11 @@ import (
 
 // Bounds of what a service waits for.
 const (
-	callTimeout  = 10 * time.Second // one request to a dependency
-	drainTimeout = 5 * time.Second  // requests that are under way when the service is stopped
+	callTimeout = 10 * time.Second // one request to a dependency
+
+	// Requests that are under way when the service is stopped. More than the five seconds that
+	// net/http grants a connection which has carried no request yet.
+	drainTimeout = 8 * time.Second
 )
 
 // handler fills in what a service has to tell; header is the request's.

@@ -60,6 +60,13 @@ func startAll(t *testing.T, reviewsVersion string) map[string]string {
 	return at
 }
 
+// caller opens a connection a request: a connection dialled in advance and never used would hold
+// up the end of the service that it leads to.
+var caller = &http.Client{
+	Transport:     &http.Transport{DisableKeepAlives: true},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
 func fetch(t *testing.T, url string, header ...string) (int, []byte) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -69,7 +76,7 @@ func fetch(t *testing.T, url string, header ...string) (int, []byte) {
 	for i := 0; i < len(header); i += 2 {
 		request.Header.Set(header[i], header[i+1])
 	}
-	response, err := http.DefaultTransport.RoundTrip(request)
+	response, err := caller.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +193,7 @@ func TestKnobsOfAProcess(t *testing.T) {
 	base := "http://" + start(t, "details")
 	turn := func(query string, want int) {
 		t.Helper()
-		response, err := http.Post(base+"/knobs?"+query, "", nil)
+		response, err := caller.Post(base+"/knobs?"+query, "", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +233,7 @@ func TestDelayIsWaitedFor(t *testing.T) {
 	request.Header.Set(delayHeader, "details=1h")
 	failed := make(chan error)
 	go func() {
-		_, err := http.DefaultClient.Do(request)
+		_, err := caller.Do(request)
 		failed <- err
 	}()
 	for {
