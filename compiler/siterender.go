@@ -92,4 +92,3 @@ func eastWest(w *work, e *entrance) any {
 	}
 	return b.value()
 }
-
