@@ -18,22 +18,31 @@ func (c *CLI) edgeCommand(build Build) *cobra.Command {
 		Use: "edge --join TOKEN", Short: "Run the edge of a zone", Args: cobra.NoArgs,
 		Long: `Run an edge: the control plane of a zone. It dials the hub and nothing dials into it but the zone's
 agents. isthmus zone create prints the line that starts one for the first time; after that it
-needs no token. It goes on without the hub, also over a restart.`,
+needs no token. It goes on without the hub, also over a restart.
+
+The edge of a zone of type kubernetes configures a cluster that runs Istio: it writes Istio's
+objects into the namespaces that workspaces claim, keeps them as they shall be, and tells the hub
+what runs there. It touches nothing that it has not made itself.`,
 		Example: `  isthmus edge --join isthmus1.eyJu...
-  isthmus edge --advertise edge.dc1.example.com:15012`,
+  isthmus edge --advertise edge.dc1.example.com:15012
+  isthmus edge --join isthmus1.eyJu... --kubeconfig prod-1.kubeconfig`,
 		RunE: func(command *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(command.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			config.Log = logs.logger(c.streams.ErrOut)
 			config.DataDir = c.folder(config.DataDir, "edge")
-			if len(config.Advertise) == 0 {
+			cluster := config.Kubeconfig != "" || config.InCluster
+			if len(config.Advertise) == 0 && !cluster {
 				address, err := reachable(config.Listen, hubsOf(config.HubAddresses, config.JoinToken))
 				if err != nil {
 					return err
 				}
 				config.Advertise = []string{address}
 			}
-			config.Ready = func(address string) { fmt.Fprintf(c.streams.Out, "The edge serves agents at %s.\n", address) }
+			config.Ready = func(address string) {
+				whom := map[bool]string{false: "agents", true: "the cluster"}[cluster]
+				fmt.Fprintf(c.streams.Out, "The edge serves %s at %s.\n", whom, address)
+			}
 			collectOften()
 			return edge.Run(ctx, config)
 		},
@@ -45,7 +54,10 @@ needs no token. It goes on without the hub, also over a restart.`,
 	flags.StringVar(&config.Listen, "listen", ":15012", "address for agents")
 	flags.StringSliceVar(&config.Advertise, "advertise", nil, "addresses at which agents reach this edge, HOST:PORT; default: --listen, or this machine's own address")
 	flags.StringSliceVar(&config.HubAddresses, "hub", nil, "addresses of the hub's feed, HOST:PORT; default: those of the token")
+	flags.StringVar(&config.Kubeconfig, "kubeconfig", "", "kubeconfig of the cluster that this edge configures, in a zone of type kubernetes")
+	flags.BoolVar(&config.InCluster, "in-cluster", false, "configure the cluster in which this edge runs as a pod")
 	flags.StringVar(&config.StatusListen, "status-listen", "", "loopback address for /healthz, /readyz, /metrics and profiles; default: none")
 	logs.addTo(flags)
+	command.AddCommand(c.edgeCacerts())
 	return command
 }

@@ -37,6 +37,11 @@ type Config struct {
 	Lease time.Duration
 	// Forget is how long after that its proxy may be unreachable until it is forgotten; 0 means 24 h.
 	Forget time.Duration
+	// Kubeconfig is a file; with it, or InCluster, the edge is that of a Kubernetes zone: it configures the
+	// cluster, and no agents. Listen is not used then.
+	Kubeconfig string
+	// InCluster uses the service account of the pod that the edge runs in.
+	InCluster bool
 	// Log is required.
 	Log *slog.Logger
 	// Now is the clock; nil means [time.Now].
@@ -45,9 +50,12 @@ type Config struct {
 	Ready func(address string)
 }
 
+// kubernetes says whether the edge is that of a cluster.
+func (c Config) kubernetes() bool { return c.Kubeconfig != "" || c.InCluster }
+
 // withDefaults fills what may be empty, and refuses what may not.
 func (c Config) withDefaults() (Config, error) {
-	if c.DataDir == "" || c.Listen == "" || c.Log == nil {
+	if c.DataDir == "" || c.Listen == "" && !c.kubernetes() || c.Log == nil {
 		return c, errors.New("an edge needs a data directory, an address to listen on and a log")
 	}
 	if c.Name == "" {

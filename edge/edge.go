@@ -17,6 +17,7 @@ import (
 
 	"github.com/isthmus-mesh/isthmus/api/problem"
 	"github.com/isthmus-mesh/isthmus/edge/admission"
+	"github.com/isthmus-mesh/isthmus/edge/kube"
 	"github.com/isthmus-mesh/isthmus/edge/pilot"
 	"github.com/isthmus-mesh/isthmus/edge/roster"
 	"github.com/isthmus-mesh/isthmus/feed"
@@ -36,7 +37,8 @@ type edge struct {
 	zone       *zone
 	roster     *roster.Roster
 	client     *feed.Client
-	pilot      *pilot.Pilot // set before the roster runs
+	pilot      *pilot.Pilot  // set before the roster runs
+	cluster    *kube.Cluster // of a Kubernetes zone
 }
 
 // Run runs an edge until ctx ends, and then returns nil. Without a configuration on disk it waits for
@@ -55,10 +57,12 @@ func Run(ctx context.Context, config Config) error {
 	}
 	defer unlock()
 	e := &edge{config: config}
-	if e.listener, err = listen(config.Listen); err != nil {
-		return err
+	if !config.kubernetes() {
+		if e.listener, err = listen(config.Listen); err != nil {
+			return err
+		}
+		defer e.listener.Close()
 	}
-	defer e.listener.Close()
 	if err := e.join(ctx); err != nil {
 		return ignoreEnd(ctx, err)
 	}
@@ -83,7 +87,7 @@ func (e *edge) join(ctx context.Context) (err error) {
 	if e.config.HubAddresses == nil {
 		e.config.HubAddresses = c.hub
 	}
-	if e.config.Advertise == nil {
+	if e.config.Advertise == nil && e.listener != nil {
 		e.config.Advertise = []string{e.listener.Addr().String()}
 	}
 	return nil
@@ -144,7 +148,12 @@ func (e *edge) run(ctx context.Context) error {
 	})
 	group.Go(func() error { return e.files.retry(ctx) })
 	group.Go(func() error { return e.status.serve(ctx, e.config.StatusListen) })
-	group.Go(func() error { return e.serve(ctx, start) })
+	group.Go(func() error {
+		if e.config.kubernetes() {
+			return e.serveCluster(ctx)
+		}
+		return e.serve(ctx, start)
+	})
 	return group.Wait()
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/isthmus-mesh/isthmus/api/problem"
 	"github.com/isthmus-mesh/isthmus/edge/admission"
 	"github.com/isthmus-mesh/isthmus/edge/bundle"
+	"github.com/isthmus-mesh/isthmus/edge/kube"
 	"github.com/isthmus-mesh/isthmus/edge/pilot"
 	"github.com/isthmus-mesh/isthmus/edge/roster"
 	"github.com/isthmus-mesh/isthmus/feed"
@@ -31,6 +32,7 @@ type zone struct {
 
 	// pilot is nil until open.
 	pilot   atomic.Pointer[pilot.Pilot]
+	cluster atomic.Pointer[kube.Cluster]
 	mu      sync.Mutex // orders what Pilot is given, and guards newborn
 	newborn newborn
 }
@@ -71,6 +73,9 @@ func (z *zone) serve(revision feed.Revision) {
 
 // place gives Pilot its part of a revision, and the services that the bundle lacks.
 func (z *zone) place(revision feed.Revision) {
+	if c := z.cluster.Load(); c != nil {
+		z.placeInCluster(c, revision)
+	}
 	p := z.pilot.Load()
 	if p == nil {
 		return

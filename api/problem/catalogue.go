@@ -19,7 +19,7 @@ var (
 		"Remove one of the two; the more specific wins, then the older, then the name"}
 	UnknownClass = Problem{"ISM1006", "UnknownClass",
 		"A Gateway names a class nobody serves.",
-		"Use gatewayClassName: isthmus"}
+		"Use gatewayClassName: isthmus, or isthmus-east-west for the way in from other zones"}
 	PortWithoutProtocol = Problem{"ISM1007", "PortWithoutProtocol",
 		"The protocol of a port is unknown.",
 		"Say it: --port NUMBER=PROTOCOL when joining, or ports in a Service"}
@@ -118,6 +118,30 @@ var (
 	ResourceUnreadable = Problem{"ISM4010", "ResourceUnreadable",
 		"An edge cannot read something the hub sent.",
 		"Run the same version of hub and edge"}
+	ClusterAway = Problem{"ISM4011", "ClusterAway",
+		"An edge does not reach the API server of its cluster; what is there goes on.",
+		"Check that the API server runs and that the edge reaches it"}
+	ClusterForbids = Problem{"ISM4012", "ClusterForbids",
+		"The cluster does not let the edge read or write a kind.",
+		"Give the edge's service account the rights of its ClusterRole again"}
+	KindNotServed = Problem{"ISM4013", "KindNotServed",
+		"The cluster does not know a kind of Istio's objects.",
+		"Install Istio's CRDs, of version 1.22 or later"}
+	ObjectInTheWay = Problem{"ISM4014", "ObjectInTheWay",
+		"An object of the cluster that is not ours has the name of one that is wanted; it was not touched.",
+		"Remove the object from the cluster or rename it, or remove the intent"}
+	ClusterRefused = Problem{"ISM4015", "ClusterRefused",
+		"The cluster's API server refused an object.",
+		"Correct what the message names and apply again"}
+	NamespaceMissing = Problem{"ISM4016", "NamespaceMissing",
+		"A namespace that belongs to a workspace does not exist in the cluster.",
+		"Create the namespace, or correct spec.zones of the Workspace"}
+	Drifted = Problem{"ISM4017", "Drifted",
+		"Somebody changed an object of ours in the cluster; it was put back.",
+		"Change the intent instead; to own the object yourself, remove the intent"}
+	ZoneTypeWrong = Problem{"ISM4018", "ZoneTypeWrong",
+		"An edge runs for another type of zone than the zone is of.",
+		"Start it with --kubeconfig or --in-cluster for a cluster, without for machines"}
 )
 
 // Agent: a machine's own troubles.
@@ -176,7 +200,8 @@ var Catalogue = []Problem{
 	RefNotFound, HostnameNotListed, NotAllowed, NoMatchingHostname,
 	TokenMalformed, TokenUnknown, TokenExpired, TokenUsed, TokenForeign, IdentityRefused, PeerUntrusted, RequestInvalid,
 	ResourceTooLarge, StateNotSaved, StateCorrupt, InstanceTaken, RegistrationInvalid, WorkloadUnknown, HubAway,
-	CertificateEnding, ZoneMoved, ResourceUnreadable,
+	CertificateEnding, ZoneMoved, ResourceUnreadable, ClusterAway, ClusterForbids, KindNotServed, ObjectInTheWay,
+	ClusterRefused, NamespaceMissing, Drifted, ZoneTypeWrong,
 	EdgeAway, EnvoyNotReady, EnvoyMissing, RenewalFailing, ApplicationUnhealthy, CaptureFailed, ConfigurationRejected,
 	CacheNotSaved, CacheDamaged, RegistrationDoubtful, NotJoined, AlreadyJoined, AgentNotRunning, SettingInvalid, NamesUnanswered,
 }
