@@ -25,6 +25,7 @@ metadata:
   name: ` + Namespace + `
   labels:
     pod-security.kubernetes.io/enforce: restricted
+    pod-security.kubernetes.io/warn: restricted
 `
 
 // Manifest is everything that starts an edge, as kubectl apply wants it. The version is that of the image,
