@@ -21,7 +21,7 @@ var rows = []row{
 	{"decisions", "pure: the same input gives the same output, so they can be tested as text and run twice", []string{"compiler", "compiler/..."}},
 	{"protocols", "both ends of a line side by side, so that they cannot drift apart", []string{"feed", "machine", "feed/...", "machine/..."}},
 	{"tools", "what building, testing and the demo fetch or show", []string{"tools/...", "examples"}},
-	{"doors and parts", "one technology or one task each; what belongs to another program is passed in by an interface", []string{"hub/...", "edge/...", "agent/...", "cli/..."}},
+	{"doors and parts", "one technology or one task each; what belongs to another program is passed in by an interface", []string{"hub/...", "edge/...", "agent/...", "cli/...", "deploy"}},
 	{"programs", "they wire doors and decisions together and do not know each other: they may run on different continents", []string{"hub", "edge", "agent"}},
 	{"command line", "one command a file; it runs the programs", []string{"cli"}},
 	{"cmd", "flags and wiring", []string{"cmd/..."}},
@@ -94,6 +94,8 @@ var doors = []door{
 	{"go.etcd.io/", []string{"hub/apiserver"}, "the storage is behind the API"},
 	{"k8s.io/kubectl/", []string{"cli"}, "kubectl's verbs are hung on our tree in one place"},
 	{"k8s.io/cli-runtime/", []string{"cli"}, "kubectl's verbs are hung on our tree in one place"},
+	{"helm.sh/helm/v4/pkg/action", nil, "we render charts; installing is Helm's business, and that of tests"},
+	{"helm.sh/helm/", []string{"deploy"}, "one place renders, and brings what it needs and no more"},
 	{"github.com/miekg/dns", []string{"agent/dns", "meshtest/netns"}, "names are answered in one place"},
 	{"github.com/spf13/cobra", []string{"cli", "cmd"}, "programs take values, not flags"},
 }

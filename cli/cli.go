@@ -57,7 +57,7 @@ func New(streams Streams, build Build, environ func(string) string) *CLI {
 		&cobra.Group{ID: groupOther, Title: "Other commands:"})
 	c.Root.SetHelpCommandGroupID(groupOther)
 	c.Root.SetCompletionCommandGroupID(groupOther)
-	addAll(c.Root, groupMesh, c.demo(), c.hubCommand(), c.edgeCommand(build), c.zone(), c.token(), c.status())
+	addAll(c.Root, groupMesh, c.demo(), c.hubCommand(), c.edgeCommand(build), c.zone(build), c.token(), c.status())
 	addAll(c.Root, groupObjects, c.verbs()...)
 	addAll(c.Root, groupOther, c.version(build))
 	c.Root.AddCommand(exitCodesTopic())

@@ -57,10 +57,13 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// TestLeftovers lists where our help still names kubectl or kinds that no hub has.
+// TestLeftovers lists where our help still names kubectl or kinds that no hub has. Only zone and edge speak of clusters.
 func TestLeftovers(t *testing.T) {
 	var got []string
 	walk(commandLine().Root, func(c *cobra.Command) {
+		if path := c.CommandPath(); strings.HasPrefix(path, "isthmus zone") || strings.HasPrefix(path, "isthmus edge") {
+			return
+		}
 		for _, word := range []string{"kubectl", "pod", "deployment", "Kubernetes cluster", "kubernetes.io/docs"} {
 			if strings.Contains(c.Short+c.Long+c.Example, word) {
 				got = append(got, c.CommandPath()+" text "+word)

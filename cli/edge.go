@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -14,6 +17,7 @@ import (
 func (c *CLI) edgeCommand(build Build) *cobra.Command {
 	config := edge.Config{Version: build.Version}
 	var logs logging
+	var joinFile string
 	command := &cobra.Command{
 		Use: "edge --join TOKEN", Short: "Run the edge of a zone", Args: cobra.NoArgs,
 		Long: `Run an edge: the control plane of a zone. It dials the hub and nothing dials into it but the zone's
@@ -29,6 +33,9 @@ what runs there. It touches nothing that it has not made itself.`,
 		RunE: func(command *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(command.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
+			if err := readJoin(&config.JoinToken, joinFile); err != nil {
+				return err
+			}
 			config.Log = logs.logger(c.streams.ErrOut)
 			config.DataDir = c.folder(config.DataDir, "edge")
 			cluster := config.Kubeconfig != "" || config.InCluster
@@ -49,6 +56,7 @@ what runs there. It touches nothing that it has not made itself.`,
 	}
 	flags := command.Flags()
 	flags.StringVar(&config.JoinToken, "join", "", "join token of role edge; needed once")
+	flags.StringVar(&joinFile, "join-file", "", "file with the join token, for where others see command lines; one that is not there is no token")
 	flags.StringVar(&config.Name, "name", "", "name of this edge in its zone; default: the host's")
 	flags.StringVar(&config.DataDir, "data", "", "folder for everything it keeps; default: ~/.isthmus/edge")
 	flags.StringVar(&config.Listen, "listen", ":15012", "address for agents")
@@ -60,4 +68,20 @@ what runs there. It touches nothing that it has not made itself.`,
 	logs.addTo(flags)
 	command.AddCommand(c.edgeCacerts())
 	return command
+}
+
+// readJoin takes the join token from a file. A missing one is no error: an edge that has joined needs none.
+func readJoin(token *string, path string) error {
+	if path == "" {
+		return nil
+	}
+	if *token != "" {
+		return usage("--join and --join-file: want one of them")
+	}
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the join token: %w", err)
+	}
+	*token = strings.TrimSpace(string(text))
+	return nil
 }

@@ -35,6 +35,7 @@ func TestHub(t *testing.T) {
 	})
 	t.Run("TokenHoldsWhatTheHubPublishes", func(t *testing.T) { tokenHolds(t, info) })
 	t.Run("Examples", func(t *testing.T) { examplesApply(t, info) })
+	t.Run("GitOps", func(t *testing.T) { gitOps(t, info) })
 	t.Run("Edge", func(t *testing.T) { edgeConnects(t, info) })
 }
 

@@ -45,7 +45,11 @@ more edge in a zone and needs no workspace.`,
 			if err != nil {
 				return err
 			}
-			return c.printToken(command.Context(), hub, form, request)
+			line, err := lineOf(command.Context(), hub, request)
+			if err != nil {
+				return err
+			}
+			return c.printToken(command.Context(), hub, form, request, line)
 		},
 	}
 	flags := command.Flags()
@@ -77,17 +81,12 @@ func checkRequest(r hubclient.TokenRequest) error {
 }
 
 // printToken makes a token and prints the line that uses it.
-func (c *CLI) printToken(ctx context.Context, hub *hubclient.Client, form output, request hubclient.TokenRequest) error {
+func (c *CLI) printToken(ctx context.Context, hub *hubclient.Client, form output, request hubclient.TokenRequest, line line) error {
 	token, err := hub.CreateToken(ctx, request)
 	if err != nil {
 		return err
 	}
-	command := map[v1alpha1.JoinRole]string{
-		v1alpha1.JoinEdge:     "isthmus edge --join ",
-		v1alpha1.JoinWorkload: "isthmus-agent join ",
-		v1alpha1.JoinGateway:  "isthmus-agent gateway ",
-	}[request.Role]
-	j := joining{Name: token.Name, Token: token.String(), Command: command + token.String()}
+	j := joining{Name: token.Name, Token: token.String(), Command: line(token.String())}
 	return form.print(c.streams.Out, j, j.words)
 }
 

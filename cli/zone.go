@@ -18,13 +18,13 @@ import (
 // edgeTokenTTL is how long the line that zone create prints may be used.
 const edgeTokenTTL = 24 * time.Hour
 
-func (c *CLI) zone() *cobra.Command {
+func (c *CLI) zone(build Build) *cobra.Command {
 	command := &cobra.Command{
 		Use: "zone", Short: "Make, list and remove zones",
 		Long: `A zone is a place where workloads run and which one edge, or two, configure: a data centre, a
-rack, a cloud region.`,
+rack, a cloud region, a Kubernetes cluster.`,
 	}
-	command.AddCommand(c.zoneCreate(), c.zoneList(), c.zoneDelete())
+	command.AddCommand(c.zoneCreate(), c.zoneManifest(build), c.zoneList(), c.zoneDelete())
 	return command
 }
 
@@ -46,13 +46,24 @@ func (j joining) words(w io.Writer) error {
 func (c *CLI) zoneCreate() *cobra.Command {
 	var form output
 	var spec v1alpha1.ZoneSpec
+	var image string
 	command := &cobra.Command{
 		Use: "create NAME", Short: "Make a zone, and print the line that starts its edge", Args: oneName,
-		Long: `Make a zone and print one line. Paste it on any machine that reaches the hub: it starts the
-zone's edge. The line holds a secret, admits one edge and is good for a day.`,
+		Long: `Make a zone and print one line. It starts the zone's edge, holds a secret, admits one edge and is
+good for a day.
+
+A zone of machines: paste the line on any machine that reaches the hub.
+
+A zone of type kubernetes is a cluster that runs Istio, whose pods reach the hub: paste the line where
+kubectl reaches the cluster. Istio stays as it is and in charge of its proxies; the edge adds objects
+to it. isthmus zone manifest --help says what the line puts into the cluster.`,
 		Example: `  isthmus zone create dc1
-  isthmus zone create fra2 --type machines --region eu-central --zone eu-central-1b`,
+  isthmus zone create fra2 --type machines --region eu-central --zone eu-central-1b
+  isthmus zone create c1 --type kubernetes --region eu-central`,
 		RunE: func(command *cobra.Command, args []string) error {
+			if err := checkZone(spec, image); err != nil {
+				return err
+			}
 			hub, err := c.client()
 			if err != nil {
 				return err
@@ -63,14 +74,26 @@ zone's edge. The line holds a secret, admits one edge and is good for a day.`,
 			if err := hub.CreateZone(command.Context(), args[0], spec); err != nil {
 				return err
 			}
-			return c.printToken(command.Context(), hub, form, edgeToken(args[0], edgeTokenTTL))
+			return c.printToken(command.Context(), hub, form, edgeToken(args[0], edgeTokenTTL), edgeLine(spec.Type, image))
 		},
 	}
-	command.Flags().StringVar((*string)(&spec.Type), "type", string(v1alpha1.ZoneMachines), "machines")
+	command.Flags().StringVar((*string)(&spec.Type), "type", string(v1alpha1.ZoneMachines), "machines or kubernetes")
 	command.Flags().StringVar(&spec.Locality.Region, "region", "", "region the zone lies in, for failover")
 	command.Flags().StringVar(&spec.Locality.Zone, "zone", "", "zone inside the region; default: NAME")
+	command.Flags().StringVar(&image, "image", "", "image of the edge in a Kubernetes zone; default: that of this version")
 	form.addTo(command)
 	return command
+}
+
+// checkZone finds what is wrong with the flags of zone create.
+func checkZone(spec v1alpha1.ZoneSpec, image string) error {
+	switch {
+	case spec.Type != v1alpha1.ZoneMachines && spec.Type != v1alpha1.ZoneKubernetes:
+		return usage("--type %s: want machines or kubernetes", spec.Type)
+	case spec.Type != v1alpha1.ZoneKubernetes && image != "":
+		return usage("--image is for zones of type kubernetes: elsewhere the edge is this program")
+	}
+	return nil
 }
 
 func edgeToken(zone string, ttl time.Duration) hubclient.TokenRequest {

@@ -26,12 +26,15 @@ type WorkspaceSpec struct {
 	// +optional
 	Tenant string `json:"tenant,omitempty"`
 
-	// Zones lists the zones the workspace lives in, "ZONE" or, for a cluster, "ZONE/NAMESPACE": the
-	// namespace of the cluster that belongs to the workspace, the one of the workspace's own name unless
-	// said. Empty means every zone of machines; a cluster is only touched where a workspace claims it.
+	// Zones lists where the workspace lives: "ZONE", or "ZONE/NAMESPACE" for a Kubernetes zone, with the
+	// namespace of the cluster that belongs to the workspace. Without one that is the namespace named
+	// like the workspace. Empty means every zone of machines: a cluster is touched only where a
+	// workspace claims it.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=317
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$`
 	Zones []string `json:"zones,omitempty"`
 
 	// Hostnames are the external names that Gateways of this workspace may serve, exact

@@ -7,12 +7,13 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:validation:Enum=machines;kubernetes
 type ZoneType string
 
-// ZoneMachines is a zone of machines without Kubernetes: its edge runs Istio's Pilot.
-const ZoneMachines ZoneType = "machines"
-
-// ZoneKubernetes is a cluster that runs Istio: its edge writes Istio's objects, and the cluster's istiod
-// stays in charge of its proxies.
-const ZoneKubernetes ZoneType = "kubernetes"
+const (
+	// ZoneMachines is a zone of machines without Kubernetes: its edge runs Istio's Pilot.
+	ZoneMachines ZoneType = "machines"
+	// ZoneKubernetes is a cluster that runs Istio: its edge writes Istio objects, and istiod stays in
+	// charge of its proxies.
+	ZoneKubernetes ZoneType = "kubernetes"
+)
 
 // Zone is a place where workloads run and which one edge configures.
 //
@@ -33,7 +34,7 @@ type Zone struct {
 
 // ZoneSpec says what the zone is and where it lies.
 type ZoneSpec struct {
-	// Type is "machines" or "kubernetes".
+	// Type is "machines", or "kubernetes" for a cluster that runs Istio.
 	// +kubebuilder:default=machines
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="the type of a zone cannot change: create another zone"
 	Type ZoneType `json:"type,omitempty"`
@@ -47,20 +48,24 @@ type ZoneSpec struct {
 	// +optional
 	Network string `json:"network,omitempty"`
 
-	// EastWest says how other zones reach this one.
+	// EastWest says where other zones enter this one.
 	// +optional
 	EastWest EastWest `json:"eastWest,omitempty"`
 }
 
-// EastWest is the way into a zone from other zones.
+// EastWestPort is the port of an east-west gateway whose address names none: Istio's own choice.
+const EastWestPort = 15443
+
+// EastWest are the gateways through which other zones reach the services of a zone.
 type EastWest struct {
-	// Addresses of the zone's east-west gateways as other zones reach them, "HOST" or "HOST:PORT"; the
-	// port is 15443 unless said. Without any, the zone's services are reached from inside only.
+	// Addresses of the zone's east-west gateways, as other zones reach them: "HOST:PORT", or "HOST"
+	// for port 15443. HOST is a name or an IP address, IPv6 in brackets. Empty means that nothing of
+	// the zone is reached from others.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=16
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=263
+	// +kubebuilder:validation:items:MaxLength=262
+	// +kubebuilder:validation:items:Pattern=`^(\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?)(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$`
 	Addresses []string `json:"addresses,omitempty"`
 }
 

@@ -3,6 +3,7 @@ package hubclient
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -77,8 +78,8 @@ func (c *Client) joinable(ctx context.Context, zone v1alpha1.Zone, workspace str
 }
 
 func livesIn(w v1alpha1.Workspace, zone string) bool {
-	for _, z := range w.Spec.Zones {
-		if z == zone {
+	for _, entry := range w.Spec.Zones {
+		if z, _, _ := strings.Cut(entry, "/"); z == zone {
 			return true
 		}
 	}

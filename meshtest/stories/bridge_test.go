@@ -1,0 +1,311 @@
+package stories_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/yaml"
+
+	edgekube "github.com/isthmus-mesh/isthmus/edge/kube"
+	"github.com/isthmus-mesh/isthmus/meshtest"
+	"github.com/isthmus-mesh/isthmus/meshtest/kube"
+)
+
+// TestBridge joins a cluster that runs a stock Istio to a zone of machines: one service lives on both sides, is moved
+// between them by weight, and serves callers of both when one side dies.
+func TestBridge(t *testing.T) {
+	mesh := meshtest.New(t)
+	b := &bridge{T: t, mesh: mesh}
+	b.machines()
+	b.cluster()
+
+	mesh.Run(t, "the hub sees what runs in the cluster", b.inventory)
+	mesh.Run(t, "callers stay on their side", b.nearby)
+	mesh.Run(t, "weights move a service between machines and pods", b.weights)
+	mesh.Run(t, "a route inside the cluster", b.inside)
+	mesh.Run(t, "what lives on the other side is called by its usual name", b.elsewhere)
+	mesh.Run(t, "when a side dies the other serves", b.failover)
+	mesh.Run(t, "what is changed behind our back is put back", b.drift)
+	mesh.Run(t, "what is not ours stays", b.foreign)
+}
+
+// bridge is the story's stage.
+type bridge struct {
+	*testing.T
+	mesh *meshtest.World
+	prod *kube.Cluster
+
+	web1    *meshtest.Machine // a caller on a machine
+	web2    *kube.Running     // a caller in the cluster
+	reviews *meshtest.Process // the application on the machine
+	pod     *kube.Running     // the same in the cluster
+}
+
+const bridgeIntent = `apiVersion: isthmus.dev/v1alpha1
+kind: Workspace
+metadata: {name: shop}
+spec: {zones: [dc1, prod-1/store]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: bridge, namespace: shop}
+spec:
+  gatewayClassName: isthmus-east-west
+  listeners: [{name: tls, port: 15443, protocol: TLS, tls: {mode: Passthrough}}]
+`
+
+// machines makes the zone that has been there for years: web, reviews, ratings, and now a gateway.
+func (b *bridge) machines() {
+	zone := b.mesh.Zone("dc1")
+	b.mesh.Isthmus("zone", "create", "prod-1", "--type=kubernetes", "--output=json") // its token is for production; see cluster
+	b.mesh.Apply(bridgeIntent)
+	gateway := b.mesh.Machine("bridge1")
+	gateway.Gateway(zone.GatewayToken("shop", "bridge"))
+	b.eastWest("dc1", gateway.IPv4.String())
+	join := func(service string, flags ...string) (*meshtest.Machine, *meshtest.Process) {
+		m := b.mesh.Machine(service + "1")
+		app := m.Serve(service, append(flags, "--version=dc1")...)
+		m.Join(zone.Token("shop", service), "--port=9080=http", "--version=dc1", "--check=http://127.0.0.1:9080/health")
+		return m, app
+	}
+	b.web1, _ = join("web", "--reviews=http://reviews:9080")
+	_, b.reviews = join("reviews")
+	join("ratings")
+}
+
+func (b *bridge) eastWest(zone, address string) {
+	b.Helper()
+	b.mesh.Kubectl("patch", "zone", zone, "--type=merge", "--patch="+fmt.Sprintf(`{"spec":{"eastWest":{"addresses":[%q]}}}`, address))
+}
+
+const storeObjects = `apiVersion: v1
+kind: Namespace
+metadata: {name: store}
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {namespace: istio-system, name: default}
+spec: {mtls: {mode: STRICT}}
+---
+apiVersion: v1
+kind: Service
+metadata: {namespace: store, name: reviews}
+spec: {selector: {app: reviews}, ports: [{name: http, port: 9080}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {namespace: store, name: details}
+spec: {selector: {app: details}, ports: [{name: http, port: 9080}]}
+`
+
+// cluster makes a cluster, joins it with the rights that the edge asks for and no more, and runs pods in it.
+func (b *bridge) cluster() {
+	m := b.mesh.Machine("prod1")
+	b.prod = kube.On(b, b.mesh, m)
+	b.edge(m)
+	b.prod.Istiod("isthmus.local", b.cacerts(m))
+	b.prod.Apply(storeObjects)
+	run := func(name, account string, labels map[string]string, serve ...string) *kube.Running {
+		return b.prod.Run(kube.Pod{Name: name, Namespace: "store", ServiceAccount: account, Labels: labels, Serve: append(serve, "--version=prod-1")})
+	}
+	b.pod = run("reviews-a", "reviews", map[string]string{"app": "reviews", "version": "prod-1"}, "reviews")
+	run("details-a", "details", map[string]string{"app": "details"}, "details")
+	b.web2 = run("web-a", "web", map[string]string{"app": "web"}, "web", "--reviews=http://reviews:9080")
+	gateway := b.prod.Run(kube.Pod{Name: "eastwest", Namespace: "istio-system", ServiceAccount: "eastwest",
+		Labels: map[string]string{"istio": "eastwestgateway"}, Gateway: true})
+	b.eastWest("prod-1", gateway.IPv4.String())
+}
+
+// edge runs the zone's edge beside the cluster.
+func (b *bridge) edge(m *meshtest.Machine) {
+	b.Helper()
+	var token struct{ Token string }
+	if err := json.Unmarshal([]byte(b.mesh.Isthmus("token", "create", "--role=edge", "--zone=prod-1", "--output=json")), &token); err != nil {
+		b.Fatal(err)
+	}
+	kubeconfig := b.prod.KubeconfigFor("isthmus-system", "isthmus-edge", edgekube.Rules())
+	m.Start("edge", func() []string {
+		return []string{b.mesh.Binaries.Isthmus, "edge", "--join=" + token.Token, "--kubeconfig=" + kubeconfig, "--data=" + m.Dir("edge"), "--name=prod-1"}
+	})
+	meshtest.Eventually(b, "the cluster's edge is connected", func() error {
+		out, err := b.mesh.TryIsthmus("zone", "list")
+		if err == nil && strings.Count(out, "yes") < 2 {
+			err = fmt.Errorf("%s", out)
+		}
+		return err
+	})
+}
+
+// cacerts is the authority of the zone, as the operator gives it to istiod.
+func (b *bridge) cacerts(m *meshtest.Machine) map[string][]byte {
+	b.Helper()
+	out, err := m.Run(b.Context(), "", b.mesh.Binaries.Isthmus, "edge", "cacerts", "--data="+m.Dir("edge"))
+	var secret corev1.Secret
+	if err == nil {
+		err = yaml.UnmarshalStrict([]byte(out), &secret)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return secret.Data
+}
+
+func (b *bridge) inventory(t *testing.T) {
+	meshtest.Eventually(t, "the hub shows the pods", func() error {
+		out, err := b.mesh.TryKubectl("get", "workloads.view.isthmus.dev", "--namespace=shop",
+			"--output=jsonpath={range .items[*]}{.spec.zone}/{.spec.service}/{.status.health} {end}")
+		for _, want := range []string{"prod-1/reviews/Healthy", "prod-1/details/Healthy", "dc1/reviews/Healthy"} {
+			if err == nil && !strings.Contains(out, want) {
+				err = fmt.Errorf("%s is not in %s", want, out)
+			}
+		}
+		return err
+	})
+}
+
+// all waits until all answers to a caller come from one side, none failing.
+func (b *bridge) all(t *testing.T, from *meshtest.Machine, url, service, side string) {
+	t.Helper()
+	meshtest.Eventually(t, from.Name+" reaches "+service+" of "+side, func() error {
+		if tally := from.Ask(20, url); tally.Failed() > 0 || tally.ByVersion(service, side) != 20 {
+			return fmt.Errorf("%s", tally)
+		}
+		return nil
+	})
+}
+
+const reviewsURL = "http://reviews:9080/"
+
+func (b *bridge) nearby(t *testing.T) {
+	b.all(t, b.web1, reviewsURL, "reviews", "dc1")
+	b.all(t, b.web2.Machine, reviewsURL, "reviews", "prod-1")
+}
+
+func sideWeights(machines, cluster int) string {
+	return route("reviews", fmt.Sprintf(`  - backendRefs:
+    - {group: isthmus.dev, kind: Subset, name: reviews-dc1, port: 9080, weight: %d}
+    - {group: isthmus.dev, kind: Subset, name: reviews-prod-1, port: 9080, weight: %d}`, machines, cluster))
+}
+
+func (b *bridge) weights(t *testing.T) {
+	for _, share := range []int{10, 100, 0, 50} {
+		b.mesh.Apply(sideWeights(100-share, share))
+		b.mesh.Programmed("shop", "httproute/reviews")
+		for _, web := range []*meshtest.Machine{b.web1, b.web2.Machine} {
+			b.share(t, web, float64(share)/100)
+		}
+	}
+	b.mesh.Kubectl("delete", "httproute", "reviews", "--namespace=shop")
+}
+
+// share waits until the cluster answers a share of a caller's requests: its istiod tells its proxies a moment after
+// its API server has acknowledged. No request is lost meanwhile.
+func (b *bridge) share(t *testing.T, web *meshtest.Machine, want float64) {
+	t.Helper()
+	meshtest.Eventually(t, fmt.Sprintf("%s sends %.0f %% to the cluster", web.Name, 100*want), func() error {
+		tally := web.Ask(300, reviewsURL)
+		tally.MustLoseNothing(t)
+		got := float64(tally.ByVersion("reviews", "prod-1")) / 300
+		if got < want-0.08 || got > want+0.08 {
+			return fmt.Errorf("%.3f", got)
+		}
+		namespace := map[bool]string{true: "shop", false: "store"}[web == b.web1]
+		if callers := strings.Join(tally.Callers("reviews"), " "); callers != "spiffe://isthmus.local/ns/"+namespace+"/sa/web" {
+			t.Errorf("reviews saw callers %q of %s", callers, web.Name)
+		}
+		return nil
+	})
+}
+
+// inside has a header decide, for a service that lives in the cluster only.
+func (b *bridge) inside(t *testing.T) {
+	b.mesh.Apply(route("details", `  - matches: [{headers: [{name: x-broken, value: "yes"}]}]
+    filters: [{type: RequestRedirect, requestRedirect: {statusCode: 302, hostname: elsewhere.example}}]
+  - backendRefs: [{name: details, port: 9080}]`))
+	meshtest.Eventually(t, "the header decides", func() error {
+		if got := b.web2.Ask(5, "http://details:9080/", "--header", "x-broken: yes").Status(302); got != 5 {
+			return fmt.Errorf("%d of 5 were redirected", got)
+		}
+		return nil
+	})
+	b.web2.Ask(20, "http://details:9080/").MustLoseNothing(t)
+	b.mesh.Kubectl("delete", "httproute", "details", "--namespace=shop")
+}
+
+func (b *bridge) elsewhere(t *testing.T) {
+	b.all(t, b.web1, "http://details:9080/", "details", "prod-1")
+	b.all(t, b.web2.Machine, "http://ratings:9080/", "ratings", "dc1")
+}
+
+func (b *bridge) failover(t *testing.T) {
+	b.pod.Status(false)
+	b.all(t, b.web2.Machine, reviewsURL, "reviews", "dc1")
+	b.pod.Status(true)
+	b.all(t, b.web2.Machine, reviewsURL, "reviews", "prod-1")
+	b.reviews.Kill()
+	b.all(t, b.web1, reviewsURL, "reviews", "prod-1")
+	b.reviews.Start()
+	b.all(t, b.web1, reviewsURL, "reviews", "dc1")
+}
+
+var virtualServices = schema.GroupVersionResource{Group: "networking.istio.io", Version: "v1", Resource: "virtualservices"}
+
+// drift changes a generated object in the cluster, as somebody with kubectl does.
+func (b *bridge) drift(t *testing.T) {
+	b.mesh.Apply(sideWeights(50, 50))
+	client := b.prod.Dynamic.Resource(virtualServices).Namespace("store")
+	meshtest.Eventually(t, "the route is in the cluster", func() error {
+		_, err := client.Get(t.Context(), "reviews", metav1.GetOptions{})
+		return err
+	})
+	if _, err := client.Patch(t.Context(), "reviews", types.MergePatchType, []byte(`{"spec":{"hosts":["evil.example"]}}`),
+		metav1.PatchOptions{FieldManager: "somebody"}); err != nil {
+		t.Fatal(err)
+	}
+	meshtest.Eventually(t, "it is put back", func() error {
+		object, err := client.Get(t.Context(), "reviews", metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		if hosts, _, _ := unstructured.NestedStringSlice(object.Object, "spec", "hosts"); strings.Join(hosts, " ") != "reviews.store.svc.cluster.local" {
+			return fmt.Errorf("hosts are %v", hosts)
+		}
+		return nil
+	})
+	meshtest.Eventually(t, "isthmus status tells who did it", func() error {
+		out, err := b.mesh.TryIsthmus("status")
+		if !strings.Contains(out, "changed by somebody") {
+			return fmt.Errorf("%v: %s", err, out)
+		}
+		return nil
+	})
+	b.mesh.Kubectl("delete", "httproute", "reviews", "--namespace=shop")
+}
+
+// foreign has a team's own object in the way of one of ours.
+func (b *bridge) foreign(t *testing.T) {
+	b.prod.Apply(`apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {namespace: store, name: details}
+spec: {hosts: [details], http: [{route: [{destination: {host: details}}]}]}`)
+	b.mesh.Apply(route("details", `  - backendRefs: [{name: details, port: 9080}]
+    timeouts: {request: 3s}`))
+	meshtest.Eventually(t, "the route says what is in its way", func() error {
+		out, err := b.mesh.TryKubectl("get", "httproute", "details", "--namespace=shop", "--output=jsonpath={.status.conditions}")
+		if !strings.Contains(out, "ISM4014") || !strings.Contains(out, "managed by test") {
+			return fmt.Errorf("%v: %s", err, out)
+		}
+		return nil
+	})
+	object, err := b.prod.Dynamic.Resource(virtualServices).Namespace("store").Get(t.Context(), "details", metav1.GetOptions{})
+	if err != nil || len(object.GetLabels()) > 0 {
+		t.Errorf("the team's object is now %v (%v)", object, err)
+	}
+}
