@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -119,10 +120,15 @@ func (r *Running) volumes() {
 		roots, err = r.c.Core.CoreV1().ConfigMaps(r.pod.Namespace).Get(ctx, "istio-ca-root-cert", metav1.GetOptions{})
 		return err
 	})
+	bootstrap, err := os.ReadFile(r.c.programs.EnvoyBootstrap)
+	if err != nil {
+		r.c.t.Fatal(err)
+	}
 	r.c.writeAll(r.root(), map[string][]byte{
 		"var/run/secrets/tokens/istio-token":                []byte(token.Status.Token),
 		"var/run/secrets/istio/root-cert.pem":               []byte(roots.Data["root-cert.pem"]),
 		"etc/istio/pod/labels":                              labelText(r.pod.Labels),
+		"envoy_bootstrap.json":                              bootstrap,
 		"etc/istio/pod/annotations":                         nil,
 		"etc/istio/proxy/.keep":                             nil,
 		"var/run/secrets/workload-spiffe-uds/.keep":         nil,
@@ -141,7 +147,7 @@ func (r *Running) agent() []string {
 		role = "router"
 	}
 	proxy, err := json.Marshal(map[string]any{
-		"discoveryAddress": r.c.ip + ":15012", "binaryPath": r.c.world.Binaries.Envoy, "proxyBootstrapTemplatePath": r.c.programs.EnvoyBootstrap,
+		"discoveryAddress": r.c.ip + ":15012", "binaryPath": r.c.world.Binaries.Envoy, "proxyBootstrapTemplatePath": "./envoy_bootstrap.json",
 		"configPath": "./etc/istio/proxy", "statusPort": 15020, "concurrency": 1, "drainDuration": "5s", "terminationDrainDuration": "2s",
 	})
 	if err != nil {
@@ -151,7 +157,11 @@ func (r *Running) agent() []string {
 		"POD_NAME=" + r.pod.Name, "POD_NAMESPACE=" + r.pod.Namespace, "INSTANCE_IP=" + r.IPv4.String(), "SERVICE_ACCOUNT=" + r.pod.ServiceAccount,
 		"TRUST_DOMAIN=" + r.c.trustDomain, "ISTIO_META_CLUSTER_ID=" + clusterID, "ISTIO_META_INTERCEPTION_MODE=REDIRECT",
 		"ISTIO_META_DNS_CAPTURE=true", "ISTIO_META_WORKLOAD_NAME=" + filepath.Base(r.pod.Name), "ISTIOD_SAN=istiod.istio-system.svc", "PROXY_CONFIG=" + string(proxy)}
-	return append(argv, r.c.programs.Agent, "proxy", role, "--domain", r.pod.Namespace+".svc.cluster.local")
+	agent, err := r.c.world.Binaries.Public(r.c.t.Context(), r.c.programs.Agent)
+	if err != nil {
+		r.c.t.Fatal(err)
+	}
+	return append(argv, agent, "proxy", role, "--domain", r.pod.Namespace+".svc.cluster.local")
 }
 
 // capture leads what the application sends and is sent through Envoy, and its questions for names to the agent.
