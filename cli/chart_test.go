@@ -1,7 +1,6 @@
 package cli_test
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
@@ -20,9 +19,6 @@ func TestChartCallsTheEdgeAsItIs(t *testing.T) {
 	command, rest, err := commandLine().Root.Find(args)
 	if err != nil || command.Name() != "edge" {
 		t.Fatalf("%v: %v", args, err)
-	}
-	if command.Flags().Lookup("in-cluster") == nil {
-		rest = slices.DeleteFunc(rest, func(arg string) bool { return arg == "--in-cluster" }) // this build has no edge for clusters
 	}
 	if err := command.ParseFlags(rest); err != nil {
 		t.Error(err)
