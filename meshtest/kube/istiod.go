@@ -86,6 +86,31 @@ func (z *Zone) AskIstiod(path string) ([]byte, error) {
 	return get(z.t.Context(), z.Machine, "http://"+istiodHTTP+path)
 }
 
+// Refused is what proxies refuse of their configuration at this moment, by proxy ("NAME.NAMESPACE"), as their Envoys
+// put it.
+func (z *Zone) Refused() (map[string]string, error) {
+	text, err := z.AskIstiod("/debug/syncz")
+	if err != nil {
+		return nil, err
+	}
+	var proxies []struct {
+		Proxy     string
+		Resources map[string]struct{ LastError string }
+	}
+	if err := json.Unmarshal(text, &proxies); err != nil {
+		return nil, fmt.Errorf("%w in %s", err, text)
+	}
+	refused := map[string]string{}
+	for _, p := range proxies {
+		for _, resource := range p.Resources {
+			if resource.LastError != "" {
+				refused[p.Proxy] += resource.LastError
+			}
+		}
+	}
+	return refused, nil
+}
+
 // get gets a URL from a machine, past capture and names.
 func get(ctx context.Context, m *meshtest.Machine, url string) ([]byte, error) {
 	client := &http.Client{Transport: &http.Transport{DialContext: m.DialContext, DisableKeepAlives: true}, Timeout: 10 * time.Second}

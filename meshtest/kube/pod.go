@@ -62,8 +62,11 @@ func (k *kubelet) newPod(object *corev1.Pod, host string) *Pod {
 	return p
 }
 
-// tick is how often a pod is looked after.
-const tick = 50 * time.Millisecond
+// How often a pod is looked after: often while something is awaited.
+const (
+	tick  = 50 * time.Millisecond
+	watch = 5 * tick
+)
 
 // run is the life of a pod.
 func (p *Pod) run() {
@@ -72,17 +75,26 @@ func (p *Pod) run() {
 	for _, step := range []func(context.Context) error{p.bind, p.inject, p.plug, p.report, p.mount, p.capture, p.start} {
 		p.insist(p.ctx, step)
 	}
-	look := time.NewTicker(tick)
+	p.attend()
+	p.finish(p.k.ctx)
+}
+
+// attend looks after the pod until it is to end.
+func (p *Pod) attend() {
+	look := time.NewTimer(tick)
 	defer look.Stop()
 	for p.ctx.Err() == nil {
 		select {
 		case <-p.ctx.Done():
 		case <-look.C:
 			p.restart()
-			p.report(p.ctx) // again at the next tick if it fails
+			pace := tick
+			if p.report(p.ctx) == nil && isReady(&corev1.Pod{Status: p.told}) {
+				pace = watch
+			}
+			look.Reset(pace)
 		}
 	}
-	p.finish(p.k.ctx)
 }
 
 // insist tries a step until it succeeds: what it needs may not be there yet, and the API server may be away.

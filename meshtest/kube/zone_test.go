@@ -1,7 +1,6 @@
 package kube
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/isthmus-mesh/isthmus/meshtest"
 )
@@ -41,7 +41,7 @@ func TestZone(t *testing.T) {
 	w.Run(t, "a gateway of the zone", func(t *testing.T) { testGateway(t, z, w) })
 	w.Run(t, "what a kubelet does", func(t *testing.T) { testKubelet(t, z, w) })
 	w.Run(t, "the control plane goes and comes", func(t *testing.T) { testControlPlane(t, z) })
-	w.Run(t, "no proxy refused anything", func(t *testing.T) { testNothingRefused(t, z) })
+	w.Run(t, "what an Envoy refuses", func(t *testing.T) { testRefusal(t, z) })
 }
 
 // answers waits until a URL answers with 200.
@@ -209,13 +209,40 @@ func testControlPlane(t *testing.T, z *Zone) {
 	answers(t, web, "http://details:9080/")
 }
 
-func testNothingRefused(t *testing.T, z *Zone) {
-	text, err := z.AskIstiod("/debug/syncz")
-	if err != nil {
+// testRefusal shows that the zone tells what an Envoy refuses, so that an empty answer means something.
+func testRefusal(t *testing.T, z *Zone) {
+	if refused, err := z.Refused(); err != nil || len(refused) > 0 {
+		t.Errorf("refused so far: %v, %v", refused, err)
+	}
+	z.Apply(`
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: unknown, namespace: shop}
+spec:
+  workloadSelector: {labels: {app: web}}
+  configPatches:
+  - applyTo: HTTP_FILTER
+    match: {context: SIDECAR_INBOUND, listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager}}}}
+    patch: {operation: INSERT_BEFORE, value: {name: istio.alpn, typed_config: {"@type": type.googleapis.com/istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig}}}
+`)
+	web := z.WaitPod("shop", "app=web")
+	meshtest.Eventually(t, "web's Envoy refuses a filter it does not know", func() error {
+		refused, err := z.Refused()
+		if err == nil && (len(refused) != 1 || !strings.Contains(refused[web.Name+".shop"], "istio.alpn")) {
+			err = fmt.Errorf("refused: %v", refused)
+		}
+		return err
+	})
+	answers(t, web, "http://reviews:9080/") // by what it had before
+	filters := schema.GroupVersionResource{Group: "networking.istio.io", Version: "v1alpha3", Resource: "envoyfilters"}
+	if err := z.Dynamic.Resource(filters).Namespace("shop").Delete(t.Context(), "unknown", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	var proxies []map[string]any
-	if err := json.Unmarshal(text, &proxies); err != nil || len(proxies) == 0 || strings.Contains(string(text), "last_error") || strings.Contains(string(text), "lastError") {
-		t.Errorf("syncz: %v: %s", err, text)
-	}
+	meshtest.Eventually(t, "nothing is refused any more", func() error {
+		refused, err := z.Refused()
+		if err == nil && len(refused) > 0 {
+			err = fmt.Errorf("refused: %v", refused)
+		}
+		return err
+	})
 }
