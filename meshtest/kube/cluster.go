@@ -39,11 +39,6 @@ type Cluster struct {
 	dir, ip  string
 	programs upstream.Programs
 	command  func(argv []string) *exec.Cmd
-
-	// Of a cluster that [On] made.
-	world       *meshtest.World
-	machine     *meshtest.Machine
-	trustDomain string
 }
 
 var started atomic.Int32 // by this process

@@ -130,3 +130,9 @@ func (h *Host) Listen(network, address string) (listener net.Listener, err error
 	})
 	return listener, err
 }
+
+// Remove takes the host away for good, with everything that runs on it. Its addresses are not given again.
+func (h *Host) Remove() {
+	h.killAll()
+	h.space.remove()
+}

@@ -92,6 +92,9 @@ func New(t testing.TB) *LAN {
 	return l
 }
 
+// Gateway is the address of the gateway and its name server.
+func (l *LAN) Gateway() netip.Addr { return gateway4 }
+
 // Host connects another machine. The name must be good as a host name of ten letters at most.
 func (l *LAN) Host(name string) *Host {
 	l.t.Helper()
