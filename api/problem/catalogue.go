@@ -118,6 +118,27 @@ var (
 	ResourceUnreadable = Problem{"ISM4010", "ResourceUnreadable",
 		"An edge cannot read something the hub sent.",
 		"Run the same version of hub and edge"}
+	ClusterAway = Problem{"ISM4011", "ClusterAway",
+		"The edge of a Kubernetes zone gets no answer from the cluster's API; what is there goes on, changes wait.",
+		"Check that the API server runs and that the edge reaches it, and what the message names besides"}
+	KindNotServed = Problem{"ISM4012", "KindNotServed",
+		"The cluster of a zone does not know a kind of object that the zone needs.",
+		"Install Istio's CRDs in the cluster, of the version of its istiod; the edge goes on by itself"}
+	ClusterForbids = Problem{"ISM4013", "ClusterForbids",
+		"The cluster of a zone does not let the edge do what it must.",
+		"Give the edge's service account the ClusterRole of the Helm chart again; the edge goes on by itself"}
+	DriftMended = Problem{"ISM4014", "DriftMended",
+		"Somebody changed or deleted an object of Isthmus in the cluster of a zone; it was put back.",
+		"Change the intent in the hub instead, or stop the program that does it"}
+	ObjectTaken = Problem{"ISM4015", "ObjectTaken",
+		"An object in the cluster of a zone is not Isthmus's and has the name of one that should be.",
+		"Delete that object if Isthmus is to have its place, or rename the intent"}
+	NamespaceMissing = Problem{"ISM4016", "NamespaceMissing",
+		"The cluster of a zone has no such namespace, so an object waits for it.",
+		"Create the namespace, or take the intent back"}
+	ClusterRefused = Problem{"ISM4017", "RefusedByCluster",
+		"The API server of a zone's cluster, or an admission webhook, refuses an object.",
+		"Correct what the message names, in the intent or in the cluster's policy"}
 )
 
 // Agent: a machine's own troubles.
@@ -177,6 +198,7 @@ var Catalogue = []Problem{
 	TokenMalformed, TokenUnknown, TokenExpired, TokenUsed, TokenForeign, IdentityRefused, PeerUntrusted, RequestInvalid,
 	ResourceTooLarge, StateNotSaved, StateCorrupt, InstanceTaken, RegistrationInvalid, WorkloadUnknown, HubAway,
 	CertificateEnding, ZoneMoved, ResourceUnreadable,
+	ClusterAway, KindNotServed, ClusterForbids, DriftMended, ObjectTaken, NamespaceMissing, ClusterRefused,
 	EdgeAway, EnvoyNotReady, EnvoyMissing, RenewalFailing, ApplicationUnhealthy, CaptureFailed, ConfigurationRejected,
 	CacheNotSaved, CacheDamaged, RegistrationDoubtful, NotJoined, AlreadyJoined, AgentNotRunning, SettingInvalid, NamesUnanswered,
 }

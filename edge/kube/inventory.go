@@ -1,0 +1,214 @@
+package kube
+
+import (
+	"maps"
+	"slices"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/isthmus-mesh/isthmus/feed/feedpb"
+)
+
+// inventory makes workloads of pods behind services. Its tables call it with every change; what follows
+// is worked out and told in that call.
+type inventory struct {
+	tell func(upserts []*feedpb.Workload, gone []string)
+
+	services *table[service]
+	slices   *table[slice]
+	pods     *table[pod]
+	nodes    *table[node]
+
+	mu      sync.Mutex // guards what follows and orders what is told
+	claims  map[string]string
+	telling bool
+	// slicesOf are the names of slices by service, and slicesWith those by pod.
+	slicesOf, slicesWith index
+	// named are the namespaces of pods that are workloads, by the pods' names.
+	named index
+	known map[string][]*feedpb.Workload // by pod
+}
+
+func newInventory(tell func([]*feedpb.Workload, []string)) *inventory {
+	i := &inventory{tell: tell, slicesOf: index{}, slicesWith: index{}, named: index{}, known: map[string][]*feedpb.Workload{}}
+	i.services = newTable(readService, i.serviceChanged, i.synced)
+	i.slices = newTable(readSlice, i.sliceChanged, i.synced)
+	i.pods = newTable(readPod, i.podChanged, i.synced)
+	i.nodes = newTable(readNode, i.nodeChanged, i.synced)
+	return i
+}
+
+// index is a set of names by name.
+type index map[string]map[string]struct{}
+
+func (i index) add(key, name string) {
+	if i[key] == nil {
+		i[key] = map[string]struct{}{}
+	}
+	i[key][name] = struct{}{}
+}
+
+func (i index) drop(key, name string) {
+	delete(i[key], name)
+	if len(i[key]) == 0 {
+		delete(i, key)
+	}
+}
+
+// SetClaims says which namespaces are whose: workspaces by namespace. Pods of others are no workloads.
+func (c *Cluster) SetClaims(claims map[string]string) {
+	i := c.inventory
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if maps.Equal(i.claims, claims) {
+		return
+	}
+	i.claims = maps.Clone(claims)
+	i.refreshAll()
+}
+
+// Workloads returns all that this edge answers for; none while it does not lead.
+func (c *Cluster) Workloads() []*feedpb.Workload {
+	i := c.inventory
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !i.telling {
+		return nil
+	}
+	var all []*feedpb.Workload
+	for _, pod := range slices.Sorted(maps.Keys(i.known)) {
+		all = append(all, i.known[pod]...)
+	}
+	return all
+}
+
+// open begins to tell, with everything; close ends it.
+func (i *inventory) open() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.telling = true
+	var all []*feedpb.Workload
+	for _, workloads := range i.known {
+		all = append(all, workloads...)
+	}
+	if len(all) > 0 {
+		i.tell(all, nil)
+	}
+}
+
+func (i *inventory) close() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.telling = false
+}
+
+// complete is whether all tables are; before, half the workloads would look gone.
+func (i *inventory) complete() bool {
+	return i.services.isReady() && i.slices.isReady() && i.pods.isReady() && i.nodes.isReady()
+}
+
+func (i *inventory) synced() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.refreshAll()
+}
+
+func (i *inventory) serviceChanged(key string, _, _ *service) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	var pods []string
+	for name := range i.slicesOf[key] {
+		if s := i.slices.get(name); s != nil {
+			pods = slices.AppendSeq(pods, maps.Keys(s.endpoints))
+		}
+	}
+	i.refresh(pods)
+}
+
+func (i *inventory) sliceChanged(key string, before, after *slice) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	var pods []string
+	if before != nil {
+		i.slicesOf.drop(before.service, key)
+		for pod := range before.endpoints {
+			i.slicesWith.drop(pod, key)
+			pods = append(pods, pod)
+		}
+	}
+	if after != nil {
+		i.slicesOf.add(after.service, key)
+		for pod := range after.endpoints {
+			i.slicesWith.add(pod, key)
+			pods = append(pods, pod)
+		}
+	}
+	i.refresh(pods)
+}
+
+func (i *inventory) podChanged(key string, _, _ *pod) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.refresh([]string{key})
+}
+
+func (i *inventory) nodeChanged(name string, before, after *node) {
+	if before != nil && after != nil && *before == *after {
+		return // its heartbeat
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	var pods []string
+	for key, p := range i.pods.all() {
+		if p.node == name {
+			pods = append(pods, key)
+		}
+	}
+	i.refresh(pods)
+}
+
+// refreshAll works everything out again. Caller holds mu.
+func (i *inventory) refreshAll() {
+	i.refresh(slices.AppendSeq(slices.Collect(maps.Keys(i.slicesWith)), maps.Keys(i.known)))
+}
+
+// refresh works pods out again and tells what changed. Caller holds mu.
+func (i *inventory) refresh(pods []string) {
+	if !i.complete() {
+		return
+	}
+	old, fresh := map[string]*feedpb.Workload{}, map[string]*feedpb.Workload{}
+	for _, pod := range i.withTwins(pods) {
+		for _, w := range i.known[pod] {
+			old[w.Name] = w
+		}
+		delete(i.known, pod)
+		if made := i.workloadsOf(pod); len(made) > 0 {
+			i.known[pod] = made
+			for _, w := range made {
+				fresh[w.Name] = w
+			}
+		}
+	}
+	i.report(old, fresh)
+}
+
+// report tells a difference. Caller holds mu.
+func (i *inventory) report(old, fresh map[string]*feedpb.Workload) {
+	var upserts []*feedpb.Workload
+	var gone []string
+	for _, name := range slices.Sorted(maps.Keys(fresh)) {
+		if !proto.Equal(old[name], fresh[name]) {
+			upserts = append(upserts, fresh[name])
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(old)) {
+		if fresh[name] == nil {
+			gone = append(gone, name)
+		}
+	}
+	if i.telling && len(upserts)+len(gone) > 0 {
+		i.tell(upserts, gone)
+	}
+}

@@ -1,0 +1,134 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+
+	"github.com/isthmus-mesh/isthmus/api/problem"
+	"github.com/isthmus-mesh/isthmus/feed/feedpb"
+)
+
+// Config is what a [Cluster] needs. REST, Zone, Events and Log are required.
+type Config struct {
+	// REST is how to reach the API server.
+	REST *rest.Config
+	// Zone is the name of the zone that the cluster is.
+	Zone string
+	// LeaseNamespace is where the edges of the zone agree on one that writes and reports; empty means that
+	// there is one edge only.
+	LeaseNamespace string
+	// Identity is the edge's name among those of the zone; required with LeaseNamespace.
+	Identity string
+	// Lease is how long an edge that is gone is waited for; 0 means 15 s.
+	Lease time.Duration
+	// Events hears what happens.
+	Events Events
+	Log    *slog.Logger
+	// Now is the clock; nil means [time.Now].
+	Now func() time.Time
+}
+
+// Events hears what happens in the cluster. Methods may be called from any goroutine, must not block
+// and must not call the Cluster.
+type Events interface {
+	// Workloads are new or changed, and names gone.
+	Workloads(upserts []*feedpb.Workload, gone []string)
+	// Rejected tells that an object cannot be in the cluster, or, resolved, that it can after all.
+	Rejected(r *feedpb.Rejection)
+	// Applied tells the newest revision that is wholly in the cluster, but for what was Rejected.
+	Applied(revision int64)
+	// Drifted tells that others changed or deleted an object, and that it was put back.
+	Drifted(d Drift)
+	// Condition tells what is wrong in a place; nil means nothing is.
+	Condition(place string, err *problem.Error)
+}
+
+// Cluster is a Kubernetes cluster, as one zone.
+type Cluster struct {
+	config  Config
+	core    kubernetes.Interface
+	dynamic dynamic.Interface
+	// raw writes without retries of its own: retries are the queue's.
+	raw *rest.RESTClient
+
+	faults     *faults
+	objects    map[string]*table[live] // by kind
+	namespaces *table[namespace]
+	inventory  *inventory
+	rejections *rejections
+	queue      atomic.Pointer[queue] // nil while not leading
+
+	mu       sync.Mutex // guards what follows
+	opened   bool       // Apply was called
+	wanted   map[string]*wanted
+	progress progress
+}
+
+// New makes a Cluster that does nothing until Run.
+func New(config Config) (*Cluster, error) {
+	if config.REST == nil || config.Zone == "" || config.Events == nil || config.Log == nil {
+		return nil, errors.New("kube: REST, Zone, Events and Log are required")
+	}
+	if config.LeaseNamespace != "" && config.Identity == "" {
+		return nil, errors.New("kube: an edge that shares its zone needs an Identity")
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Lease == 0 {
+		config.Lease = 15 * time.Second
+	}
+	c := &Cluster{config: config, objects: map[string]*table[live]{}, wanted: map[string]*wanted{}}
+	c.faults = &faults{tell: config.Events.Condition, places: map[string]*place{}}
+	c.rejections = &rejections{tell: config.Events.Rejected, byResource: map[string]*feedpb.Rejection{}}
+	c.inventory = newInventory(config.Events.Workloads)
+	for name := range kinds {
+		c.objects[name] = newTable(readLive(config.Zone), c.objectChanged(name), c.kindSynced(name))
+	}
+	c.namespaces = newTable(readNamespace, c.namespaceChanged, c.enqueueAll)
+	return c, c.connect()
+}
+
+// connect makes the clients; nothing is dialled yet.
+func (c *Cluster) connect() (err error) {
+	config := rest.CopyConfig(c.config.REST)
+	config.UserAgent = "isthmus-edge"
+	config.QPS = -1 // the API server's own fairness limits us better than a guess
+	if c.dynamic, err = dynamic.NewForConfig(config); err != nil {
+		return fmt.Errorf("kube: %w", err)
+	}
+	if c.raw, err = rawClient(config); err != nil {
+		return fmt.Errorf("kube: %w", err)
+	}
+	config.ContentType, config.AcceptContentTypes = "application/vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf,application/json"
+	if c.core, err = kubernetes.NewForConfig(config); err != nil {
+		return fmt.Errorf("kube: %w", err)
+	}
+	return nil
+}
+
+// Run watches, and while leading writes and reports, until ctx ends; then it returns nil.
+func (c *Cluster) Run(ctx context.Context) error {
+	ctx = klog.NewContext(ctx, logr.FromSlogHandler(c.config.Log.Handler()))
+	var running sync.WaitGroup
+	defer running.Wait()
+	for _, w := range c.watches() {
+		running.Go(func() { w.run(ctx) })
+	}
+	if c.config.LeaseNamespace == "" {
+		c.term(ctx)
+		return nil
+	}
+	return c.lead(ctx)
+}
