@@ -33,6 +33,14 @@ type discovered struct {
 		Versions []string            `json:"versions"`
 		Zones    []string            `json:"zones"`
 		Labels   []map[string]string `json:"labels"`
+		Places   []struct {
+			Zone       string            `json:"zone"`
+			Alive      bool              `json:"alive"`
+			Versions   []string          `json:"versions"`
+			Identities []string          `json:"identities"`
+			Selector   map[string]string `json:"selector"`
+			Targets    map[int32]int32   `json:"targets"`
+		} `json:"places"`
 	} `json:"spec"`
 }
 
@@ -88,6 +96,9 @@ func change(kind string, object metav1.Object) compiler.Change {
 		found := &compiler.Discovered{Workspace: d.Namespace, Name: d.Name, Versions: d.Spec.Versions, Zones: d.Spec.Zones, Labels: d.Spec.Labels}
 		for _, port := range d.Spec.Ports {
 			found.Ports = append(found.Ports, compiler.DiscoveredPort{Port: port.Port, Protocol: port.Protocol})
+		}
+		for _, place := range d.Spec.Places {
+			found.Places = append(found.Places, compiler.DiscoveredPlace(place))
 		}
 		c.Object = found
 	} else if object.GetGeneration() == 0 {

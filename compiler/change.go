@@ -25,6 +25,21 @@ type Discovered struct {
 	Versions, Zones []string
 	// Labels are the distinct label sets of the workloads, for selectors.
 	Labels []map[string]string
+	// Places are the zones it lives in, sorted by zone.
+	Places []DiscoveredPlace
+}
+
+// DiscoveredPlace is what the workloads of one zone say together.
+type DiscoveredPlace struct {
+	Zone string
+	// Alive is whether one of them is healthy.
+	Alive bool
+	// Versions and SPIFFE Identities seen, sorted; no identities means the usual one.
+	Versions, Identities []string
+	// Selector by which a cluster picks the pods; nil on machines.
+	Selector map[string]string
+	// Targets are the pods' ports by port, where they differ.
+	Targets map[int32]int32
 }
 
 // DiscoveredPort is a port of a discovered service.

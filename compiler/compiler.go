@@ -70,13 +70,13 @@ func (c *Compiler) changed(n *node, old any) {
 		zones, _ := old.([]string)
 		c.resources.moved(n.key, zones)
 	default:
-		before, was := old.(*rendering)
-		after, is := n.value.(*rendering)
-		if was {
-			c.resources.remove(before, after)
+		before, _ := old.(*rendering)
+		after, _ := n.value.(*rendering)
+		for r := before; r != nil; r = r.more {
+			c.resources.remove(r, after.at(r.reach))
 		}
-		if is {
-			c.resources.put(after)
+		for r := after; r != nil; r = r.more {
+			c.resources.put(r)
 		}
 	}
 }

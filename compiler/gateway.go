@@ -13,6 +13,10 @@ import (
 // DefaultGatewayClass is served without a GatewayClass object.
 const DefaultGatewayClass = "isthmus"
 
+// EastWestGatewayClass is that of gateways through which other zones reach the services of a zone. Their
+// one listener is of protocol TLS, mode Passthrough.
+const EastWestGatewayClass = "isthmus-east-west"
+
 // entrance is a Gateway as routes see it.
 type entrance struct {
 	object *gatewayv1.Gateway
@@ -71,5 +75,5 @@ func servedClass(w *work, name string) bool {
 	if class := value[*gatewayv1.GatewayClass](w, inputKey(kindGatewayClass, "", name)); class != nil {
 		return class.Spec.ControllerName == ControllerName
 	}
-	return name == DefaultGatewayClass
+	return name == DefaultGatewayClass || name == EastWestGatewayClass
 }

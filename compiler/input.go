@@ -83,11 +83,9 @@ func input(w *work) any {
 	case *v1alpha1.Workspace:
 		inputWorkspace(w, object)
 	case *v1alpha1.Zone:
-		w.send(key{unit: unitFleet}, object.Name)
+		inputZone(w, object)
 		w.send(key{unit: unitReach, part: object.Name}, object.Name)
 		w.send(key{unit: unitZoneInfo, name: object.Name}, object)
-		w.send(key{unit: unitReach}, object.Name)
-		w.send(key{unit: unitMesh}, object.Name)
 	case *v1alpha1.Service:
 		inputService(w, object)
 	case *v1alpha1.Subset:
@@ -122,9 +120,23 @@ func hasStatus(object metav1.Object) bool {
 	return true
 }
 
+func inputZone(w *work, zone *v1alpha1.Zone) {
+	w.send(key{unit: unitFleet}, zone.Name)
+	if isBridged(zone) {
+		w.send(key{unit: unitFleet, part: fleetBridged}, zone.Name)
+	}
+	if zone.Spec.Type == v1alpha1.ZoneKubernetes {
+		return
+	}
+	w.send(key{unit: unitFleet, part: fleetMachines}, zone.Name)
+	w.send(key{unit: unitReach}, zone.Name)
+	w.send(key{unit: unitMesh}, zone.Name)
+}
+
 func inputWorkspace(w *work, ws *v1alpha1.Workspace) {
 	w.send(workspaceKey(ws.Name), ws)
 	w.send(key{unit: unitReach, namespace: ws.Name}, ws)
+	w.send(key{unit: unitSites, namespace: ws.Name}, ws)
 	w.send(key{unit: unitSidecar, namespace: ws.Name}, ws)
 	for _, pattern := range ws.Spec.Hostnames {
 		w.send(key{unit: unitClaim, part: pattern}, ws)

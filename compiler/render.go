@@ -37,7 +37,10 @@ func entry(w *work) any {
 		for _, alias := range s.Aliases {
 			all = append(all, istio.AliasResource(s, alias, addressOf(w, alias)))
 		}
-		return render(w, s.Workspace, all...)
+		b := bundle{}
+		b.add(render(w, s.Workspace, all...))
+		siteEntries(w, &b, s)
+		return b.value()
 	}
 	return nil
 }
@@ -61,7 +64,10 @@ func destination(w *work) any {
 		d.Subsets = append(d.Subsets, plan.SubsetDestination{Subset: subset, Policy: own})
 	}
 	trust(w, d)
-	return render(w, s.Workspace, istio.Destination(d))
+	b := bundle{}
+	b.add(render(w, s.Workspace, istio.Destination(d)))
+	siteDestinations(w, &b, d)
+	return b.value()
 }
 
 func wantedSubsets(w *work) []string {
@@ -139,6 +145,9 @@ func ingress(w *work) any {
 				g.Listeners = append(g.Listeners, *l)
 			}
 		}
+		if e.object.Spec.GatewayClassName == EastWestGatewayClass {
+			return eastWest(w, e)
+		}
 		return render(w, g.Workspace, istio.Gateway(g)...)
 	}
 	return nil
@@ -170,8 +179,11 @@ func sidecar(w *work) any {
 func zoneInfo(w *work) any {
 	var zone *v1alpha1.Zone
 	var workspaces []string
+	var claims []*feedpb.Claim
 	for m := range w.members() {
 		switch m := m.(type) {
+		case namespaceClaim:
+			claims = append(claims, &feedpb.Claim{Namespace: m.namespace, Workspace: m.workspace})
 		case *v1alpha1.Zone:
 			zone = m
 		case string:
@@ -183,14 +195,19 @@ func zoneInfo(w *work) any {
 	}
 	slices.Sort(workspaces)
 	info := &feedpb.ZoneInfo{Name: zone.Name, Region: zone.Spec.Locality.Region, Zone: zone.Spec.Locality.Zone,
-		Network: zone.Spec.Network, Workspaces: workspaces}
+		Network: zone.Spec.Network, Workspaces: workspaces, Type: string(zone.Spec.Type), Claims: claims}
 	if info.Zone == "" {
 		info.Zone = zone.Name
 	}
 	if info.Network == "" {
 		info.Network = zone.Name
 	}
-	return renderFor(w, zoneReach(zone.Name), istio.ZoneInfo(info, origin(zone, kindZone, "")))
+	resources := []*feedpb.Resource{istio.ZoneInfo(info, origin(zone, kindZone, ""))}
+	if zone.Spec.Type == v1alpha1.ZoneKubernetes && len(zone.Spec.EastWest.Addresses) > 0 {
+		resources = append(resources, istio.EastWest(zone.Name, "istio-system", "isthmus-east-west",
+			map[string]string{"istio": "eastwestgateway"}, eastWestPort, origin(zone, kindZone, "spec.eastWest")))
+	}
+	return renderFor(w, zoneReach(zone.Name), resources...)
 }
 
 // zoneReach is the reach of what goes to one zone only.

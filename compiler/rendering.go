@@ -10,12 +10,17 @@ import (
 type rendering struct {
 	reach     key
 	resources []*feedpb.Resource
+	// more is made by the same unit for another place; nil if there is none.
+	more *rendering
 }
 
 // same compares by version and origins, without looking into messages.
 func (r *rendering) same(other any) bool {
 	o, is := other.(*rendering)
-	return is && r.reach == o.reach && slices.EqualFunc(r.resources, o.resources, sameResource)
+	if !is || r == nil || o == nil {
+		return is && r == o
+	}
+	return r.reach == o.reach && slices.EqualFunc(r.resources, o.resources, sameResource) && r.more.same(o.more)
 }
 
 func sameResource(a, b *feedpb.Resource) bool {
@@ -49,4 +54,36 @@ func renderFor(w *work, reach key, resources ...*feedpb.Resource) *rendering {
 type made struct {
 	resource string
 	reach    key
+}
+
+// at is the part for one place; nil if there is none.
+func (r *rendering) at(reach key) *rendering {
+	for ; r != nil; r = r.more {
+		if r.reach == reach {
+			return r
+		}
+	}
+	return nil
+}
+
+// bundle collects what one unit makes for several places.
+type bundle struct{ first, last *rendering }
+
+// add takes a rendering in; empty ones are left out.
+func (b *bundle) add(r *rendering) {
+	switch {
+	case r == nil || len(r.resources) == 0:
+	case b.first == nil:
+		b.first, b.last = r, r
+	default:
+		b.last.more, b.last = r, r
+	}
+}
+
+// value is the result of the unit.
+func (b *bundle) value() any {
+	if b.first == nil {
+		return nil
+	}
+	return b.first
 }

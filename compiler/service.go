@@ -38,7 +38,22 @@ func service(w *work, trustDomain string) any {
 	for _, host := range append([]string{s.Host()}, s.Aliases...) {
 		w.send(slotKey(host), host)
 	}
+	sendSiteSlots(w, s)
 	return s
+}
+
+// sendSiteSlots asks for addresses of the names that the service has in single zones.
+func sendSiteSlots(w *work, s *plan.Service) {
+	all := value[sites](w, sitesKey(s.Workspace))
+	for _, there := range crossed(all, s) {
+		host := plan.ZoneHost(s.Workspace, s.Name, there.Zone)
+		w.send(slotKey(host), host)
+	}
+	for i := range all {
+		if absent(&all[i], s) {
+			w.send(slotKey(all[i].LocalHost(s)), all[i].LocalHost(s))
+		}
+	}
 }
 
 // serviceParts is what is known about one service.
@@ -190,6 +205,10 @@ func (p *serviceParts) discover(s *plan.Service) {
 	}
 	s.Versions = slices.Sorted(slices.Values(p.discovered.Versions))
 	s.Zones = slices.Sorted(slices.Values(p.discovered.Zones))
+	for _, place := range p.discovered.Places {
+		s.Places = append(s.Places, plan.Place{Zone: place.Zone, Alive: place.Alive, Versions: place.Versions,
+			Identities: place.Identities, Selector: place.Selector, Targets: place.Targets})
+	}
 }
 
 // addSubsets adds those that objects declare, and reports the ones that match nothing.

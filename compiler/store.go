@@ -2,6 +2,7 @@ package compiler
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
@@ -87,6 +88,7 @@ func (s *store) deltas() map[string]*ZoneDelta {
 	for _, delta := range all {
 		slices.SortFunc(delta.Upserts, byName)
 		slices.Sort(delta.Removed)
+		delta.settle()
 	}
 	clear(s.before)
 	clear(s.zonesBefore)
@@ -158,6 +160,17 @@ func deltaOf(all map[string]*ZoneDelta, zone string) *ZoneDelta {
 
 func (d *ZoneDelta) upsert(r *feedpb.Resource) { d.Upserts = append(d.Upserts, r) }
 func (d *ZoneDelta) remove(name string)        { d.Removed = append(d.Removed, name) }
+
+// settle leaves out removals of what came back by another way. Both lists are sorted.
+func (d *ZoneDelta) settle() {
+	if len(d.Upserts) == 0 {
+		return
+	}
+	d.Removed = slices.DeleteFunc(d.Removed, func(name string) bool {
+		_, back := slices.BinarySearchFunc(d.Upserts, name, func(r *feedpb.Resource, n string) int { return strings.Compare(r.Name, n) })
+		return back
+	})
+}
 
 // zone is everything that reaches a zone.
 func (s *store) zone(name string) []*feedpb.Resource {

@@ -9,8 +9,9 @@ const (
 	unitGrants                  // what a namespace lets others refer to: namespace
 	unitWorkspace               // a workspace that exists: namespace
 	unitClaim                   // the workspace a pattern of hostnames belongs to: part is the pattern
-	unitFleet                   // all zones
+	unitFleet                   // all zones; those that are bridged if part is "bridged"; those of machines if it is "machines"
 	unitReach                   // the zones something goes to: namespace; or part, a zone; or neither, the whole mesh
+	unitSites                   // the zones of a workspace, if one of them is bridged: namespace
 	unitImporters               // the workspaces that import one: namespace
 	unitPoliced                 // whether a workspace has policies at all: namespace
 	unitNarrowed                // whether a workspace declares subsets at all: namespace
@@ -49,6 +50,7 @@ func computations(options Options) [units]func(*work) any {
 		unitClaim:       claim,
 		unitFleet:       fleet,
 		unitReach:       reach,
+		unitSites:       sitesOf,
 		unitImporters:   importers,
 		unitPoliced:     presence,
 		unitNarrowed:    presence,
@@ -91,6 +93,8 @@ func serviceKey(namespace, name string) key {
 }
 
 func workspaceKey(namespace string) key { return key{unit: unitWorkspace, namespace: namespace} }
+
+func sitesKey(workspace string) key { return key{unit: unitSites, namespace: workspace} }
 
 func policyKey(kind, namespace, name string) key {
 	return key{unit: unitPolicy, kind: kind, namespace: namespace, name: name}

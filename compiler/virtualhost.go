@@ -24,11 +24,52 @@ func meshHost(w *work) any {
 	}
 	host := &plan.VirtualHost{Workspace: k.part, Service: visible(w, s)}
 	host.Entries, host.Streams = merge(w, attachments, s)
-	addDefaults(w, host, s)
+	if all := value[sites](w, sitesKey(k.part)); all != nil {
+		return siteHosts(w, host, s, all)
+	}
+	addDefaults(w, host, s, false)
 	if len(host.Entries) == 0 && len(host.Streams) == 0 {
 		return nil
 	}
 	return render(w, k.part, istio.MeshRoutes(host))
+}
+
+// siteHosts are the routing of each zone of a workspace, of which one is bridged.
+func siteHosts(w *work, common *plan.VirtualHost, s *plan.Service, all sites) any {
+	var b bundle
+	for i := range all {
+		c := crossing{all, &all[i]}
+		if c.here.IsKubernetes() && common.Workspace != s.Workspace {
+			foreignRoutes(w, common, c.here)
+			continue
+		}
+		host := *common
+		host.Entries, host.Streams = slices.Clone(common.Entries), slices.Clone(common.Streams)
+		addDefaults(w, &host, s, c.crosses(s))
+		if len(host.Entries) > 0 || len(host.Streams) > 0 {
+			b.add(renderFor(w, zoneReach(c.here.Zone), istio.MeshRoutes(c.host(&host))))
+		}
+	}
+	return b.value()
+}
+
+// foreignRoutes says on routes for the services of another workspace that a cluster does not follow them.
+func foreignRoutes(w *work, host *plan.VirtualHost, site *plan.Site) {
+	for _, from := range routesOf(host) {
+		w.report(from.Kind, from.Namespace, from.Name, against(v1alpha1.ConditionAccepted, problem.Unsupported.Because(
+			"callers in zone %q, a cluster, do not follow routes of one workspace for services of another", site.Zone)))
+	}
+}
+
+func routesOf(host *plan.VirtualHost) []plan.Origin {
+	var all []plan.Origin
+	for _, entry := range host.Entries {
+		all = append(all, entry.Rule.Origin)
+	}
+	for _, stream := range host.Streams {
+		all = append(all, stream.Origin)
+	}
+	return all
 }
 
 // gatewayHost computes unitGatewayHost: the routing under one hostname at one listener.
@@ -48,7 +89,17 @@ func gatewayHost(w *work) any {
 	if len(host.Entries) == 0 && len(host.Streams) == 0 {
 		return nil
 	}
-	return render(w, k.namespace, istio.GatewayRoutes(host))
+	all := value[sites](w, sitesKey(k.namespace))
+	if all == nil {
+		return render(w, k.namespace, istio.GatewayRoutes(host))
+	}
+	var b bundle
+	for i := range all {
+		if c := (crossing{all, &all[i]}); !c.here.IsKubernetes() { // whose gateways serve routes of their own
+			b.add(renderFor(w, zoneReach(c.here.Zone), istio.GatewayRoutes(c.host(host))))
+		}
+	}
+	return b.value()
 }
 
 // merge puts the rules of several routes in match order, for one service or, without one, for a
@@ -166,8 +217,8 @@ func oneKind(w *work, attachments []attachment) []attachment {
 }
 
 // addDefaults routes the requests of ports without routes to the service itself, where the proxies
-// would not do the same by themselves.
-func addDefaults(w *work, host *plan.VirtualHost, s *plan.Service) {
+// would not do the same by themselves, or if forced.
+func addDefaults(w *work, host *plan.VirtualHost, s *plan.Service, forced bool) {
 	p := policyOf(w, kindService, s.Workspace, s.Name)
 	rule := &plan.Rule{Origin: plan.Origin{Kind: kindService, Namespace: s.Workspace, Name: s.Name}}
 	if len(s.Origins) > 0 {
@@ -178,8 +229,8 @@ func addDefaults(w *work, host *plan.VirtualHost, s *plan.Service) {
 		rule.Rewrite = &plan.Rewrite{Host: s.External[0]}
 	}
 	said := p != nil && (rule.Timeout != 0 || p.Retries != nil || rule.Fault != nil)
-	needed := said || rule.Rewrite != nil || len(s.Aliases) > 0 || len(host.Entries) > 0 || len(host.Streams) > 0
-	if !needed || host.Workspace != s.Workspace && len(host.Entries) == 0 && len(host.Streams) == 0 {
+	needed := forced || said || rule.Rewrite != nil || len(s.Aliases) > 0 || len(host.Entries) > 0 || len(host.Streams) > 0
+	if !needed || !forced && host.Workspace != s.Workspace && len(host.Entries) == 0 && len(host.Streams) == 0 {
 		return
 	}
 	ports := httpPorts(s)
@@ -196,7 +247,7 @@ func addDefaults(w *work, host *plan.VirtualHost, s *plan.Service) {
 		}
 		host.Entries = append(host.Entries, entry)
 	}
-	if len(s.Aliases) > 0 {
+	if len(s.Aliases) > 0 || forced {
 		addDefaultStreams(host, s)
 	}
 }

@@ -3,6 +3,7 @@ package compiler
 import (
 	"iter"
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -37,7 +38,8 @@ func checkWorkspace(w *work, ws *v1alpha1.Workspace) {
 		}
 	}
 	missing(kindTenant, ws.Spec.Tenant, "spec.tenant")
-	for _, zone := range ws.Spec.Zones {
+	for _, claim := range ws.Spec.Zones {
+		zone, _, _ := strings.Cut(claim, "/")
 		missing(kindZone, zone, "spec.zones")
 	}
 	for _, imported := range ws.Spec.Imports {
@@ -66,12 +68,12 @@ func names(messages iter.Seq[any]) any {
 	return slices.Compact(all)
 }
 
-// reach computes unitReach: the zones that something of a workspace, a zone or the mesh goes to.
+// reach computes unitReach: the zones of machines that something of a workspace, a zone or the mesh goes to.
 func reach(w *work) any {
 	if w.node.key.namespace == "" {
 		return names(w.members())
 	}
-	all := value[[]string](w, key{unit: unitFleet})
+	all := value[[]string](w, key{unit: unitFleet, part: fleetMachines})
 	for m := range w.members() {
 		ws := m.(*v1alpha1.Workspace)
 		zones := make([]string, 0, len(all))

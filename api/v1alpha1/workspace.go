@@ -26,7 +26,9 @@ type WorkspaceSpec struct {
 	// +optional
 	Tenant string `json:"tenant,omitempty"`
 
-	// Zones lists the zones the workspace lives in. Empty means every zone.
+	// Zones lists the zones the workspace lives in, "ZONE" or, for a cluster, "ZONE/NAMESPACE": the
+	// namespace of the cluster that belongs to the workspace, the one of the workspace's own name unless
+	// said. Empty means every zone of machines; a cluster is only touched where a workspace claims it.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=256

@@ -4,11 +4,15 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // ZoneType says how an edge configures the workloads of a zone.
 //
-// +kubebuilder:validation:Enum=machines
+// +kubebuilder:validation:Enum=machines;kubernetes
 type ZoneType string
 
 // ZoneMachines is a zone of machines without Kubernetes: its edge runs Istio's Pilot.
 const ZoneMachines ZoneType = "machines"
+
+// ZoneKubernetes is a cluster that runs Istio: its edge writes Istio's objects, and the cluster's istiod
+// stays in charge of its proxies.
+const ZoneKubernetes ZoneType = "kubernetes"
 
 // Zone is a place where workloads run and which one edge configures.
 //
@@ -29,7 +33,7 @@ type Zone struct {
 
 // ZoneSpec says what the zone is and where it lies.
 type ZoneSpec struct {
-	// Type is "machines".
+	// Type is "machines" or "kubernetes".
 	// +kubebuilder:default=machines
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="the type of a zone cannot change: create another zone"
 	Type ZoneType `json:"type,omitempty"`
@@ -42,6 +46,22 @@ type ZoneSpec struct {
 	// other directly. Empty means the zone's own name.
 	// +optional
 	Network string `json:"network,omitempty"`
+
+	// EastWest says how other zones reach this one.
+	// +optional
+	EastWest EastWest `json:"eastWest,omitempty"`
+}
+
+// EastWest is the way into a zone from other zones.
+type EastWest struct {
+	// Addresses of the zone's east-west gateways as other zones reach them, "HOST" or "HOST:PORT"; the
+	// port is 15443 unless said. Without any, the zone's services are reached from inside only.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=263
+	Addresses []string `json:"addresses,omitempty"`
 }
 
 // Locality is a place in Envoy's sense.

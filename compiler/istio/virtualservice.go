@@ -1,6 +1,7 @@
 package istio
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -20,6 +21,10 @@ func MeshRoutes(h *plan.VirtualHost) *feedpb.Resource {
 	vs := virtualService(h)
 	vs.Hosts = meshHosts(h)
 	name := s.Name
+	if h.Site != nil && h.Site.IsKubernetes() {
+		vs.Hosts, vs.ExportTo = []string{h.Site.LocalHost(s)}, []string{plan.Any}
+		return resource(KindVirtualService, h.Site.Namespace, name, vs, routeOrigins(h))
+	}
 	if h.Workspace == s.Workspace {
 		vs.ExportTo = exportTo(s)
 	} else {
@@ -88,7 +93,7 @@ func virtualService(h *plan.VirtualHost) *networking.VirtualService {
 func routeOrigins(h *plan.VirtualHost) []plan.Origin {
 	var origins []plan.Origin
 	add := func(o plan.Origin) {
-		if o.Generation != 0 || o.Kind != "Service" {
+		if o.Kind != "" && (o.Generation != 0 || o.Kind != "Service") {
 			origins = append(origins, o)
 		}
 	}
@@ -136,7 +141,7 @@ func destination(b *plan.Backend) *networking.Destination {
 	if b.Nowhere() {
 		return nowhere
 	}
-	to := &networking.Destination{Host: b.Service.Host(), Port: &networking.PortSelector{Number: uint32(b.Port)}}
+	to := &networking.Destination{Host: cmp.Or(b.Host, b.Service.Host()), Port: &networking.PortSelector{Number: uint32(b.Port)}}
 	if b.Subset != "" {
 		to.Subset = subsetName(b.Subset)
 	}

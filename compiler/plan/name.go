@@ -13,5 +13,17 @@ const (
 	LabelGateway = "isthmus.dev/gateway"
 )
 
+// zoneDomain holds the names of services in single zones. No workspace can be named so that its services
+// have names in it.
+const zoneDomain = "zone." + Domain
+
+// ZoneHost is the name of a service in one zone, the same in all zones: what a zone's gateway is asked for.
+func ZoneHost(workspace, name, zone string) string {
+	return name + "." + workspace + "." + zone + "." + zoneDomain
+}
+
+// ZoneHosts matches the names of all services in one zone.
+func ZoneHosts(zone string) string { return "*." + zone + "." + zoneDomain }
+
 // Host is the full name of a service inside the mesh.
 func Host(workspace, name string) string { return name + "." + workspace + "." + Domain }

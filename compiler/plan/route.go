@@ -9,6 +9,8 @@ type VirtualHost struct {
 	Workspace string
 	// Service is set inside of the mesh: calls of this service are routed.
 	Service *Service
+	// Site is set when the routing is for one zone.
+	Site *Site
 	// Gateway and Listener are set at a gateway.
 	Gateway, Listener string
 	// Host at a gateway; "*" is any.
@@ -67,6 +69,8 @@ type Backend struct {
 	Service *Service
 	// Subset is the name of a subset; empty means the whole service.
 	Subset string
+	// Host is a name of the service that only holds at the site the routing is for; empty means its own.
+	Host   string
 	Port   int32
 	Weight int32
 	// Request and Response change headers for this backend only.

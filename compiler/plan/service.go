@@ -47,10 +47,11 @@ type Service struct {
 	// External hostnames or addresses, when the service lies outside of the mesh.
 	External []string
 	// Visible lists the workspaces that may see it beside its own; a single "*" means all.
-	// Visible lists the workspaces that may see it beside its own; a single "*" means all.
 	Visible []string
 	// Versions and Zones seen among its workloads: the subsets that exist by themselves.
 	Versions, Zones []string
+	// Places are the zones it lives in, sorted by zone.
+	Places []Place
 	// Subsets declared by objects, sorted by name.
 	Subsets []Subset
 	// Origins are the objects that refine it; none if it is only discovered.
@@ -79,6 +80,16 @@ func NewService(workspace, name string, ports []Port) *Service {
 
 // Host is the name every service has: NAME.WORKSPACE.mesh.
 func (s *Service) Host() string { return Host(s.Workspace, s.Name) }
+
+// Place finds the service in a zone; nil if it does not live there.
+func (s *Service) Place(zone string) *Place {
+	for i := range s.Places {
+		if s.Places[i].Zone == zone {
+			return &s.Places[i]
+		}
+	}
+	return nil
+}
 
 // Port finds a port by number.
 func (s *Service) Port(number int32) (Port, bool) {

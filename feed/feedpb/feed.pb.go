@@ -654,7 +654,11 @@ type ZoneInfo struct {
 	Zone    string                 `protobuf:"bytes,3,opt,name=zone,proto3" json:"zone,omitempty"`
 	Network string                 `protobuf:"bytes,4,opt,name=network,proto3" json:"network,omitempty"`
 	// Workspaces and what their workloads see: hosts in Istio's Sidecar form travel as Sidecar resources.
-	Workspaces    []string `protobuf:"bytes,5,rep,name=workspaces,proto3" json:"workspaces,omitempty"`
+	Workspaces []string `protobuf:"bytes,5,rep,name=workspaces,proto3" json:"workspaces,omitempty"`
+	// "machines" or "kubernetes".
+	Type string `protobuf:"bytes,6,opt,name=type,proto3" json:"type,omitempty"`
+	// In a cluster: which namespace belongs to which workspace. Others are left alone.
+	Claims        []*Claim `protobuf:"bytes,7,rep,name=claims,proto3" json:"claims,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -724,6 +728,73 @@ func (x *ZoneInfo) GetWorkspaces() []string {
 	return nil
 }
 
+func (x *ZoneInfo) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *ZoneInfo) GetClaims() []*Claim {
+	if x != nil {
+		return x.Claims
+	}
+	return nil
+}
+
+// Claim says that a namespace of a cluster belongs to a workspace.
+type Claim struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Workspace     string                 `protobuf:"bytes,2,opt,name=workspace,proto3" json:"workspace,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Claim) Reset() {
+	*x = Claim{}
+	mi := &file_feed_feedpb_feed_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Claim) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Claim) ProtoMessage() {}
+
+func (x *Claim) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_feedpb_feed_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Claim.ProtoReflect.Descriptor instead.
+func (*Claim) Descriptor() ([]byte, []int) {
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Claim) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *Claim) GetWorkspace() string {
+	if x != nil {
+		return x.Workspace
+	}
+	return ""
+}
+
 type Workload struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Unique in the mesh, chosen by the edge: "SERVICE-xxxxx".
@@ -741,14 +812,18 @@ type Workload struct {
 	// "sidecar" or "gateway".
 	Role string `protobuf:"bytes,12,opt,name=role,proto3" json:"role,omitempty"`
 	// Versions of agent and Envoy.
-	AgentVersion  string `protobuf:"bytes,13,opt,name=agent_version,json=agentVersion,proto3" json:"agent_version,omitempty"`
+	AgentVersion string `protobuf:"bytes,13,opt,name=agent_version,json=agentVersion,proto3" json:"agent_version,omitempty"`
+	// SPIFFE identity that its proxy proves; empty means spiffe://TRUST-DOMAIN/ns/WORKSPACE/sa/SERVICE.
+	Identity string `protobuf:"bytes,14,opt,name=identity,proto3" json:"identity,omitempty"`
+	// In a cluster: the labels by which the Kubernetes Service picks its pods.
+	Selector      map[string]string `protobuf:"bytes,15,rep,name=selector,proto3" json:"selector,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Workload) Reset() {
 	*x = Workload{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[9]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -760,7 +835,7 @@ func (x *Workload) String() string {
 func (*Workload) ProtoMessage() {}
 
 func (x *Workload) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[9]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -773,7 +848,7 @@ func (x *Workload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Workload.ProtoReflect.Descriptor instead.
 func (*Workload) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{9}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Workload) GetName() string {
@@ -867,18 +942,34 @@ func (x *Workload) GetAgentVersion() string {
 	return ""
 }
 
+func (x *Workload) GetIdentity() string {
+	if x != nil {
+		return x.Identity
+	}
+	return ""
+}
+
+func (x *Workload) GetSelector() map[string]string {
+	if x != nil {
+		return x.Selector
+	}
+	return nil
+}
+
 type Port struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Port  uint32                 `protobuf:"varint,1,opt,name=port,proto3" json:"port,omitempty"`
 	// http, http2, grpc, tcp or tls.
-	Protocol      string `protobuf:"bytes,2,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	Protocol string `protobuf:"bytes,2,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	// In a cluster: the port of the pod; 0 means the same number.
+	Target        uint32 `protobuf:"varint,3,opt,name=target,proto3" json:"target,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Port) Reset() {
 	*x = Port{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[10]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -890,7 +981,7 @@ func (x *Port) String() string {
 func (*Port) ProtoMessage() {}
 
 func (x *Port) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[10]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -903,7 +994,7 @@ func (x *Port) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Port.ProtoReflect.Descriptor instead.
 func (*Port) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{10}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Port) GetPort() uint32 {
@@ -918,6 +1009,13 @@ func (x *Port) GetProtocol() string {
 		return x.Protocol
 	}
 	return ""
+}
+
+func (x *Port) GetTarget() uint32 {
+	if x != nil {
+		return x.Target
+	}
+	return 0
 }
 
 type ReportRequest struct {
@@ -943,7 +1041,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[11]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -955,7 +1053,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[11]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -968,7 +1066,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{11}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReportRequest) GetHello() *ReportRequest_Hello {
@@ -1047,7 +1145,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[12]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1059,7 +1157,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[12]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1072,7 +1170,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{12}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Receipt) GetRevision() int64 {
@@ -1113,7 +1211,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[13]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1125,7 +1223,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[13]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1138,7 +1236,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{13}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Rejection) GetResource() string {
@@ -1194,7 +1292,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[14]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1206,7 +1304,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[14]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1219,7 +1317,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{14}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Condition) GetType() string {
@@ -1252,7 +1350,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1264,7 +1362,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1277,7 +1375,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{15}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReportResponse) GetSequence() uint64 {
@@ -1297,7 +1395,7 @@ type RedeemRequest struct {
 
 func (x *RedeemRequest) Reset() {
 	*x = RedeemRequest{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1309,7 +1407,7 @@ func (x *RedeemRequest) String() string {
 func (*RedeemRequest) ProtoMessage() {}
 
 func (x *RedeemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1322,7 +1420,7 @@ func (x *RedeemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemRequest.ProtoReflect.Descriptor instead.
 func (*RedeemRequest) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{16}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RedeemRequest) GetTokenName() string {
@@ -1347,7 +1445,7 @@ type RedeemResponse struct {
 
 func (x *RedeemResponse) Reset() {
 	*x = RedeemResponse{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1359,7 +1457,7 @@ func (x *RedeemResponse) String() string {
 func (*RedeemResponse) ProtoMessage() {}
 
 func (x *RedeemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1372,7 +1470,7 @@ func (x *RedeemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemResponse.ProtoReflect.Descriptor instead.
 func (*RedeemResponse) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{17}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{18}
 }
 
 type ConfigureRequest_Hello struct {
@@ -1393,7 +1491,7 @@ type ConfigureRequest_Hello struct {
 
 func (x *ConfigureRequest_Hello) Reset() {
 	*x = ConfigureRequest_Hello{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1405,7 +1503,7 @@ func (x *ConfigureRequest_Hello) String() string {
 func (*ConfigureRequest_Hello) ProtoMessage() {}
 
 func (x *ConfigureRequest_Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1480,7 +1578,7 @@ type ReportRequest_Hello struct {
 
 func (x *ReportRequest_Hello) Reset() {
 	*x = ReportRequest_Hello{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[22]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1492,7 +1590,7 @@ func (x *ReportRequest_Hello) String() string {
 func (*ReportRequest_Hello) ProtoMessage() {}
 
 func (x *ReportRequest_Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[22]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1505,7 +1603,7 @@ func (x *ReportRequest_Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest_Hello.ProtoReflect.Descriptor instead.
 func (*ReportRequest_Hello) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{11, 0}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{12, 0}
 }
 
 func (x *ReportRequest_Hello) GetZone() string {
@@ -1589,7 +1687,7 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"\tworkspace\x18\x05 \x01(\tR\tworkspace\x12\x18\n" +
 	"\aservice\x18\x06 \x01(\tR\aservice\x12\x1d\n" +
 	"\n" +
-	"key_sha256\x18\a \x01(\tR\tkeySha256\"\x84\x01\n" +
+	"key_sha256\x18\a \x01(\tR\tkeySha256\"\xc8\x01\n" +
 	"\bZoneInfo\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12\x12\n" +
@@ -1597,7 +1695,12 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"\anetwork\x18\x04 \x01(\tR\anetwork\x12\x1e\n" +
 	"\n" +
 	"workspaces\x18\x05 \x03(\tR\n" +
-	"workspaces\"\xd2\x03\n" +
+	"workspaces\x12\x12\n" +
+	"\x04type\x18\x06 \x01(\tR\x04type\x12.\n" +
+	"\x06claims\x18\a \x03(\v2\x16.isthmus.feed.v1.ClaimR\x06claims\"C\n" +
+	"\x05Claim\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1c\n" +
+	"\tworkspace\x18\x02 \x01(\tR\tworkspace\"\xf0\x04\n" +
 	"\bWorkload\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\tworkspace\x18\x02 \x01(\tR\tworkspace\x12\x18\n" +
@@ -1612,13 +1715,19 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	" \x01(\tR\x06reason\x12\x1c\n" +
 	"\tconnected\x18\v \x01(\bR\tconnected\x12\x12\n" +
 	"\x04role\x18\f \x01(\tR\x04role\x12#\n" +
-	"\ragent_version\x18\r \x01(\tR\fagentVersion\x1a9\n" +
+	"\ragent_version\x18\r \x01(\tR\fagentVersion\x12\x1a\n" +
+	"\bidentity\x18\x0e \x01(\tR\bidentity\x12C\n" +
+	"\bselector\x18\x0f \x03(\v2'.isthmus.feed.v1.Workload.SelectorEntryR\bselector\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"6\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +
+	"\rSelectorEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"N\n" +
 	"\x04Port\x12\x12\n" +
 	"\x04port\x18\x01 \x01(\rR\x04port\x12\x1a\n" +
-	"\bprotocol\x18\x02 \x01(\tR\bprotocol\"\xe3\x03\n" +
+	"\bprotocol\x18\x02 \x01(\tR\bprotocol\x12\x16\n" +
+	"\x06target\x18\x03 \x01(\rR\x06target\"\xe3\x03\n" +
 	"\rReportRequest\x12:\n" +
 	"\x05hello\x18\x01 \x01(\v2$.isthmus.feed.v1.ReportRequest.HelloR\x05hello\x12\x14\n" +
 	"\x05reset\x18\x02 \x01(\bR\x05reset\x127\n" +
@@ -1677,7 +1786,7 @@ func file_feed_feedpb_feed_proto_rawDescGZIP() []byte {
 	return file_feed_feedpb_feed_proto_rawDescData
 }
 
-var file_feed_feedpb_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_feed_feedpb_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_feed_feedpb_feed_proto_goTypes = []any{
 	(*AdmitRequest)(nil),           // 0: isthmus.feed.v1.AdmitRequest
 	(*AdmitResponse)(nil),          // 1: isthmus.feed.v1.AdmitResponse
@@ -1688,53 +1797,57 @@ var file_feed_feedpb_feed_proto_goTypes = []any{
 	(*Secret)(nil),                 // 6: isthmus.feed.v1.Secret
 	(*Token)(nil),                  // 7: isthmus.feed.v1.Token
 	(*ZoneInfo)(nil),               // 8: isthmus.feed.v1.ZoneInfo
-	(*Workload)(nil),               // 9: isthmus.feed.v1.Workload
-	(*Port)(nil),                   // 10: isthmus.feed.v1.Port
-	(*ReportRequest)(nil),          // 11: isthmus.feed.v1.ReportRequest
-	(*Receipt)(nil),                // 12: isthmus.feed.v1.Receipt
-	(*Rejection)(nil),              // 13: isthmus.feed.v1.Rejection
-	(*Condition)(nil),              // 14: isthmus.feed.v1.Condition
-	(*ReportResponse)(nil),         // 15: isthmus.feed.v1.ReportResponse
-	(*RedeemRequest)(nil),          // 16: isthmus.feed.v1.RedeemRequest
-	(*RedeemResponse)(nil),         // 17: isthmus.feed.v1.RedeemResponse
-	(*ConfigureRequest_Hello)(nil), // 18: isthmus.feed.v1.ConfigureRequest.Hello
-	nil,                            // 19: isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
-	nil,                            // 20: isthmus.feed.v1.Resource.LabelsEntry
-	nil,                            // 21: isthmus.feed.v1.Workload.LabelsEntry
-	(*ReportRequest_Hello)(nil),    // 22: isthmus.feed.v1.ReportRequest.Hello
-	(*timestamppb.Timestamp)(nil),  // 23: google.protobuf.Timestamp
-	(*anypb.Any)(nil),              // 24: google.protobuf.Any
+	(*Claim)(nil),                  // 9: isthmus.feed.v1.Claim
+	(*Workload)(nil),               // 10: isthmus.feed.v1.Workload
+	(*Port)(nil),                   // 11: isthmus.feed.v1.Port
+	(*ReportRequest)(nil),          // 12: isthmus.feed.v1.ReportRequest
+	(*Receipt)(nil),                // 13: isthmus.feed.v1.Receipt
+	(*Rejection)(nil),              // 14: isthmus.feed.v1.Rejection
+	(*Condition)(nil),              // 15: isthmus.feed.v1.Condition
+	(*ReportResponse)(nil),         // 16: isthmus.feed.v1.ReportResponse
+	(*RedeemRequest)(nil),          // 17: isthmus.feed.v1.RedeemRequest
+	(*RedeemResponse)(nil),         // 18: isthmus.feed.v1.RedeemResponse
+	(*ConfigureRequest_Hello)(nil), // 19: isthmus.feed.v1.ConfigureRequest.Hello
+	nil,                            // 20: isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
+	nil,                            // 21: isthmus.feed.v1.Resource.LabelsEntry
+	nil,                            // 22: isthmus.feed.v1.Workload.LabelsEntry
+	nil,                            // 23: isthmus.feed.v1.Workload.SelectorEntry
+	(*ReportRequest_Hello)(nil),    // 24: isthmus.feed.v1.ReportRequest.Hello
+	(*timestamppb.Timestamp)(nil),  // 25: google.protobuf.Timestamp
+	(*anypb.Any)(nil),              // 26: google.protobuf.Any
 }
 var file_feed_feedpb_feed_proto_depIdxs = []int32{
-	18, // 0: isthmus.feed.v1.ConfigureRequest.hello:type_name -> isthmus.feed.v1.ConfigureRequest.Hello
+	19, // 0: isthmus.feed.v1.ConfigureRequest.hello:type_name -> isthmus.feed.v1.ConfigureRequest.Hello
 	4,  // 1: isthmus.feed.v1.ConfigureResponse.resources:type_name -> isthmus.feed.v1.Resource
-	23, // 2: isthmus.feed.v1.ConfigureResponse.committed:type_name -> google.protobuf.Timestamp
-	24, // 3: isthmus.feed.v1.Resource.body:type_name -> google.protobuf.Any
-	20, // 4: isthmus.feed.v1.Resource.labels:type_name -> isthmus.feed.v1.Resource.LabelsEntry
+	25, // 2: isthmus.feed.v1.ConfigureResponse.committed:type_name -> google.protobuf.Timestamp
+	26, // 3: isthmus.feed.v1.Resource.body:type_name -> google.protobuf.Any
+	21, // 4: isthmus.feed.v1.Resource.labels:type_name -> isthmus.feed.v1.Resource.LabelsEntry
 	5,  // 5: isthmus.feed.v1.Resource.origins:type_name -> isthmus.feed.v1.Origin
-	23, // 6: isthmus.feed.v1.Token.expires:type_name -> google.protobuf.Timestamp
-	10, // 7: isthmus.feed.v1.Workload.ports:type_name -> isthmus.feed.v1.Port
-	21, // 8: isthmus.feed.v1.Workload.labels:type_name -> isthmus.feed.v1.Workload.LabelsEntry
-	22, // 9: isthmus.feed.v1.ReportRequest.hello:type_name -> isthmus.feed.v1.ReportRequest.Hello
-	9,  // 10: isthmus.feed.v1.ReportRequest.workloads:type_name -> isthmus.feed.v1.Workload
-	12, // 11: isthmus.feed.v1.ReportRequest.receipts:type_name -> isthmus.feed.v1.Receipt
-	13, // 12: isthmus.feed.v1.ReportRequest.rejections:type_name -> isthmus.feed.v1.Rejection
-	14, // 13: isthmus.feed.v1.ReportRequest.conditions:type_name -> isthmus.feed.v1.Condition
-	5,  // 14: isthmus.feed.v1.Rejection.origins:type_name -> isthmus.feed.v1.Origin
-	19, // 15: isthmus.feed.v1.ConfigureRequest.Hello.initial_versions:type_name -> isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
-	0,  // 16: isthmus.feed.v1.Feed.Admit:input_type -> isthmus.feed.v1.AdmitRequest
-	2,  // 17: isthmus.feed.v1.Feed.Configure:input_type -> isthmus.feed.v1.ConfigureRequest
-	11, // 18: isthmus.feed.v1.Feed.Report:input_type -> isthmus.feed.v1.ReportRequest
-	16, // 19: isthmus.feed.v1.Feed.Redeem:input_type -> isthmus.feed.v1.RedeemRequest
-	1,  // 20: isthmus.feed.v1.Feed.Admit:output_type -> isthmus.feed.v1.AdmitResponse
-	3,  // 21: isthmus.feed.v1.Feed.Configure:output_type -> isthmus.feed.v1.ConfigureResponse
-	15, // 22: isthmus.feed.v1.Feed.Report:output_type -> isthmus.feed.v1.ReportResponse
-	17, // 23: isthmus.feed.v1.Feed.Redeem:output_type -> isthmus.feed.v1.RedeemResponse
-	20, // [20:24] is the sub-list for method output_type
-	16, // [16:20] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	25, // 6: isthmus.feed.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	9,  // 7: isthmus.feed.v1.ZoneInfo.claims:type_name -> isthmus.feed.v1.Claim
+	11, // 8: isthmus.feed.v1.Workload.ports:type_name -> isthmus.feed.v1.Port
+	22, // 9: isthmus.feed.v1.Workload.labels:type_name -> isthmus.feed.v1.Workload.LabelsEntry
+	23, // 10: isthmus.feed.v1.Workload.selector:type_name -> isthmus.feed.v1.Workload.SelectorEntry
+	24, // 11: isthmus.feed.v1.ReportRequest.hello:type_name -> isthmus.feed.v1.ReportRequest.Hello
+	10, // 12: isthmus.feed.v1.ReportRequest.workloads:type_name -> isthmus.feed.v1.Workload
+	13, // 13: isthmus.feed.v1.ReportRequest.receipts:type_name -> isthmus.feed.v1.Receipt
+	14, // 14: isthmus.feed.v1.ReportRequest.rejections:type_name -> isthmus.feed.v1.Rejection
+	15, // 15: isthmus.feed.v1.ReportRequest.conditions:type_name -> isthmus.feed.v1.Condition
+	5,  // 16: isthmus.feed.v1.Rejection.origins:type_name -> isthmus.feed.v1.Origin
+	20, // 17: isthmus.feed.v1.ConfigureRequest.Hello.initial_versions:type_name -> isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
+	0,  // 18: isthmus.feed.v1.Feed.Admit:input_type -> isthmus.feed.v1.AdmitRequest
+	2,  // 19: isthmus.feed.v1.Feed.Configure:input_type -> isthmus.feed.v1.ConfigureRequest
+	12, // 20: isthmus.feed.v1.Feed.Report:input_type -> isthmus.feed.v1.ReportRequest
+	17, // 21: isthmus.feed.v1.Feed.Redeem:input_type -> isthmus.feed.v1.RedeemRequest
+	1,  // 22: isthmus.feed.v1.Feed.Admit:output_type -> isthmus.feed.v1.AdmitResponse
+	3,  // 23: isthmus.feed.v1.Feed.Configure:output_type -> isthmus.feed.v1.ConfigureResponse
+	16, // 24: isthmus.feed.v1.Feed.Report:output_type -> isthmus.feed.v1.ReportResponse
+	18, // 25: isthmus.feed.v1.Feed.Redeem:output_type -> isthmus.feed.v1.RedeemResponse
+	22, // [22:26] is the sub-list for method output_type
+	18, // [18:22] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_feed_feedpb_feed_proto_init() }
@@ -1748,7 +1861,7 @@ func file_feed_feedpb_feed_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_feed_feedpb_feed_proto_rawDesc), len(file_feed_feedpb_feed_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -5,7 +5,8 @@
 // replaces what it said before. An edge that goes away keeps its workloads here, shown as not connected.
 //
 // What the compiler sees of it is only the shape of services, [compiler.Discovered]: ports, versions,
-// zones, labels. Health and the coming and going of single workloads change no shape. A shape outlives the last
+// zones, labels, and whether a zone has a healthy workload. Health and the coming and going of single
+// workloads, but the first and the last of a zone, change no shape. A shape outlives the last
 // workload that gave it by [Config.Linger], and is kept in a file, so that neither a restart of the hub
 // nor an edge that starts empty withdraws a service while its workloads find their way back.
 //

@@ -47,6 +47,9 @@ func (i *Inventory) fold(zone string, z *zoneRecord, name string, report *feedpb
 	for _, w := range report.WorkloadsGone {
 		i.remove(zone, z, name, w)
 	}
+	if report.Reset_ {
+		i.shapes.hear(zone)
+	}
 	i.receive(zone, z, name, report.Receipts)
 	if report.ConditionsSet {
 		t.conditions = !slices.EqualFunc(e.conditions, report.Conditions, equal)
@@ -91,7 +94,7 @@ func (i *Inventory) put(zone string, z *zoneRecord, name string, said *feedpb.Wo
 	switch {
 	case old == nil:
 		i.shapes.add(zone, said)
-	case !sameShape(old.said, said):
+	case !sameShape(old.said, said) || old.said.Healthy != said.Healthy:
 		i.shapes.add(zone, said)
 		i.shapes.remove(zone, old.said)
 	}

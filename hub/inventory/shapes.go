@@ -16,6 +16,7 @@ type shapes struct {
 	services map[serviceKey]map[trait]*presence
 	touched  map[serviceKey]bool
 	told     map[serviceKey]*compiler.Discovered
+	life     life
 }
 
 // presence is how many workloads have a trait, and since when none has.
@@ -28,7 +29,7 @@ type presence struct {
 func newShapes(now func() time.Time, saved []savedService) *shapes {
 	s := &shapes{
 		now: now, services: map[serviceKey]map[trait]*presence{},
-		touched: map[serviceKey]bool{}, told: map[serviceKey]*compiler.Discovered{},
+		touched: map[serviceKey]bool{}, told: map[serviceKey]*compiler.Discovered{}, life: newLife(),
 	}
 	for _, service := range saved {
 		for _, t := range service.Traits {
@@ -58,7 +59,7 @@ func (s *shapes) add(zone string, w *feedpb.Workload) {
 		return
 	}
 	p := s.presence(keyOf(w), traitOf(zone, w))
-	if p.count == 0 {
+	if s.life.add(zone, w, 1) || p.count == 0 {
 		s.touched[keyOf(w)] = true
 	}
 	p.count++
@@ -70,9 +71,11 @@ func (s *shapes) remove(zone string, w *feedpb.Workload) {
 		return
 	}
 	p := s.presence(keyOf(w), traitOf(zone, w))
-	p.count--
-	if p.count == 0 {
+	if p.count--; p.count == 0 {
 		p.since = s.now()
+		s.touched[keyOf(w)] = true
+	}
+	if s.life.add(zone, w, -1) {
 		s.touched[keyOf(w)] = true
 	}
 }
@@ -145,7 +148,7 @@ func (s *shapes) shape(key serviceKey) *compiler.Discovered {
 	}
 	d := &compiler.Discovered{
 		Workspace: key.Workspace, Name: key.Name, Ports: elect(votes),
-		Versions: slices.Sorted(maps.Keys(versions)), Zones: slices.Sorted(maps.Keys(zones)),
+		Versions: slices.Sorted(maps.Keys(versions)), Zones: slices.Sorted(maps.Keys(zones)), Places: s.places(key),
 	}
 	for _, text := range slices.Sorted(maps.Keys(labels)) {
 		d.Labels = append(d.Labels, parseLabels(text))

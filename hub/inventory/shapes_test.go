@@ -28,6 +28,7 @@ func TestWorkloadsMakeAService(t *testing.T) {
 			{"canary": "yes", "isthmus.dev/service": "reviews", "isthmus.dev/version": "v2", "isthmus.dev/workspace": "shop", "isthmus.dev/zone": "dc1"},
 			{"isthmus.dev/service": "reviews", "isthmus.dev/version": "v1", "isthmus.dev/workspace": "shop", "isthmus.dev/zone": "dc1"},
 		},
+		Places: []compiler.DiscoveredPlace{{Zone: "dc1", Alive: true, Versions: []string{"v1", "v2"}}},
 	}
 	if got := w.taken()[reviews]; !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -40,6 +41,42 @@ func TestServiceOfTwoZonesIsOne(t *testing.T) {
 	w.Report("dc2", "edge-9", &feedpb.ReportRequest{Reset_: true, Workloads: []*feedpb.Workload{workload("reviews-2", "v1")}})
 	if got := w.taken()[reviews]; got == nil || !reflect.DeepEqual(got.Zones, []string{"dc1", "dc2"}) {
 		t.Errorf("got %+v, want zones dc1 and dc2", got)
+	}
+}
+
+// The last healthy workload of one of two zones is the business of both.
+func TestZoneDiesAndComesBack(t *testing.T) {
+	w := newWorld(t)
+	w.connect("edge-1", workload("reviews-1", "v1"), workload("reviews-2", "v1"))
+	w.Report("dc2", "edge-9", &feedpb.ReportRequest{Reset_: true, Workloads: []*feedpb.Workload{workload("reviews-3", "v1")}})
+	w.taken()
+	health := func(name string, healthy bool) map[string]*compiler.Discovered {
+		changed := workload(name, "v1")
+		changed.Healthy = healthy
+		w.Report("dc1", "edge-1", &feedpb.ReportRequest{Workloads: []*feedpb.Workload{changed}})
+		return w.taken()
+	}
+	if got := health("reviews-1", false); len(got) > 0 {
+		t.Errorf("one of two workloads of the zone is ill, and the compiler is told %+v", got)
+	}
+	if got := health("reviews-2", false)[reviews]; got == nil || got.Places[0].Alive || !got.Places[1].Alive {
+		t.Errorf("dc1 is dead, and the compiler is told %+v", got)
+	}
+	if got := health("reviews-1", true)[reviews]; got == nil || !got.Places[0].Alive {
+		t.Errorf("dc1 is back, and the compiler is told %+v", got)
+	}
+}
+
+func TestPodsTellIdentitySelectorAndPorts(t *testing.T) {
+	w := newWorld(t)
+	pod := workload("reviews-1", "v1")
+	pod.Identity, pod.Selector = "spiffe://isthmus.local/ns/store/sa/books", map[string]string{"app": "reviews"}
+	pod.Ports[0].Target = 8080
+	w.connect("edge-1", pod)
+	want := []compiler.DiscoveredPlace{{Zone: "dc1", Alive: true, Versions: []string{"v1"}, Identities: []string{pod.Identity},
+		Selector: pod.Selector, Targets: map[int32]int32{9080: 8080}}}
+	if got := w.taken()[reviews]; got == nil || !reflect.DeepEqual(got.Places, want) {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 

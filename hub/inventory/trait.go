@@ -27,18 +27,22 @@ type serviceKey struct {
 }
 
 // trait is what one workload contributes to its service's shape. Workloads alike have equal traits.
-// Ports is "9080/http,9443/tls" and Labels "a=1,b=2", both sorted.
+// Ports is "9080/http,9443/tls", with a third part where the workload's own port differs, and Labels "a=1,b=2", both sorted.
 type trait struct {
 	Zone    string `json:"zone"`
 	Version string `json:"version,omitempty"`
 	Ports   string `json:"ports,omitempty"`
 	Labels  string `json:"labels,omitempty"`
+	// Identity and Selector are told of pods only; Selector is like Labels.
+	Identity string `json:"identity,omitempty"`
+	Selector string `json:"selector,omitempty"`
 }
 
 func keyOf(w *feedpb.Workload) serviceKey { return serviceKey{w.Workspace, w.Service} }
 
 func traitOf(zone string, w *feedpb.Workload) trait {
-	return trait{Zone: zone, Version: w.Version, Ports: portsText(w.Ports), Labels: labelsText(labelsOf(zone, w))}
+	return trait{Zone: zone, Version: w.Version, Ports: portsText(w.Ports), Labels: labelsText(labelsOf(zone, w)),
+		Identity: w.Identity, Selector: labelsText(w.Selector)}
 }
 
 // sameShape tells whether two descriptions of one workload contribute the same.
@@ -67,6 +71,9 @@ func portsText(ports []*feedpb.Port) string {
 	texts := make([]string, len(sorted))
 	for i, p := range sorted {
 		texts[i] = strconv.Itoa(int(p.Port)) + "/" + p.Protocol
+		if p.Target != 0 && p.Target != p.Port {
+			texts[i] += "/" + strconv.Itoa(int(p.Target))
+		}
 	}
 	return strings.Join(texts, ",")
 }
@@ -74,12 +81,26 @@ func portsText(ports []*feedpb.Port) string {
 func parsePorts(text string) []compiler.DiscoveredPort {
 	var ports []compiler.DiscoveredPort
 	for part := range strings.SplitSeq(text, ",") {
-		number, protocol, _ := strings.Cut(part, "/")
+		number, rest, _ := strings.Cut(part, "/")
+		protocol, _, _ := strings.Cut(rest, "/")
 		if n, err := strconv.ParseInt(number, 10, 32); err == nil {
 			ports = append(ports, compiler.DiscoveredPort{Port: int32(n), Protocol: protocol})
 		}
 	}
 	return ports
+}
+
+// parseTargets are the workloads' own ports by port, where they differ.
+func parseTargets(text string) map[int32]int32 {
+	targets := map[int32]int32{}
+	for part := range strings.SplitSeq(text, ",") {
+		if fields := strings.Split(part, "/"); len(fields) == 3 {
+			port, _ := strconv.ParseInt(fields[0], 10, 32)
+			target, _ := strconv.ParseInt(fields[2], 10, 32)
+			targets[int32(port)] = int32(target)
+		}
+	}
+	return targets
 }
 
 // labelsText is unambiguous: neither "=" nor "," may stand in a label (Kubernetes' label syntax, which edges enforce).

@@ -1,0 +1,196 @@
+package compiler
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/isthmus-mesh/isthmus/compiler/plan"
+)
+
+// A service in several zones has a name of its own in each, plan.ZoneHost, under which the zone's
+// east-west gateway leads to the zone's own workloads and nowhere else: a request that crossed once
+// cannot cross again. What callers call is routed to these names, at each site differently:
+//
+//   - a backend that names a zone goes there;
+//   - any other one stays in the zone of the caller if the service lives there, and is shared by the
+//     other zones if not;
+//   - a zone in which no workload is healthy is left out, as long as there is another one.
+
+// crossing translates backends for callers at one site.
+type crossing struct {
+	sites sites
+	here  *plan.Site
+}
+
+// target is a zone to which requests go, and the subset there; empty means all.
+type target struct {
+	place  *plan.Place
+	subset string
+}
+
+// backends are those of one backend: a share each.
+func (c *crossing) backends(b plan.Backend) []plan.Backend {
+	if b.Service == nil || len(b.Service.External) > 0 {
+		return []plan.Backend{b}
+	}
+	var all []plan.Backend
+	for _, t := range c.targets(b.Service, b.Subset) {
+		to := b
+		to.Host, to.Subset = plan.ZoneHost(b.Service.Workspace, b.Service.Name, t.place.Zone), t.subset
+		if t.place.Zone == c.here.Zone {
+			to.Host = c.here.LocalHost(b.Service)
+		}
+		all = append(all, to)
+	}
+	if all == nil {
+		b.Host = c.here.LocalHost(b.Service)
+		return []plan.Backend{b}
+	}
+	return all
+}
+
+// targets are where requests for a service or a subset of it go from here.
+func (c *crossing) targets(s *plan.Service, subset string) []target {
+	zone, rest := zoneOf(s, subset)
+	reachable := c.reachable(s, rest)
+	wanted := reachable
+	if zone != "" {
+		wanted = only(reachable, func(p *plan.Place) bool { return p.Zone == zone })
+	}
+	alive := only(wanted, isAlive)
+	if len(alive) == 0 {
+		alive = only(reachable, isAlive)
+	}
+	if len(alive) == 0 {
+		alive = wanted
+	}
+	if local := only(alive, func(p *plan.Place) bool { return p.Zone == c.here.Zone }); len(local) > 0 {
+		alive = local
+	}
+	all := make([]target, len(alive))
+	for i, place := range alive {
+		all[i] = target{place, rest}
+	}
+	return all
+}
+
+func isAlive(p *plan.Place) bool { return p.Alive }
+
+func only(places []*plan.Place, is func(*plan.Place) bool) []*plan.Place {
+	return slices.DeleteFunc(slices.Clone(places), func(p *plan.Place) bool { return !is(p) })
+}
+
+// reachable are the places of a service that callers here can get to, as far as they have the subset.
+func (c *crossing) reachable(s *plan.Service, subset string) []*plan.Place {
+	var all []*plan.Place
+	for i := range s.Places {
+		place := &s.Places[i]
+		site := c.sites.find(place.Zone)
+		if site == nil || place.Zone != c.here.Zone && len(site.Gateways) == 0 || !hasSubset(s, place, subset) {
+			continue
+		}
+		all = append(all, place)
+	}
+	return all
+}
+
+// hasSubset says whether a place has workloads of a subset, as far as versions tell.
+func hasSubset(s *plan.Service, place *plan.Place, subset string) bool {
+	if subset == "" {
+		return true
+	}
+	found, _ := subsetOf(s, subset)
+	version := found.Labels[plan.LabelVersion]
+	return version == "" || place.HasVersion(version)
+}
+
+// zoneOf is the zone that a subset names, and the subset inside of the zone; empty if it is all of it.
+func zoneOf(s *plan.Service, subset string) (zone, rest string) {
+	found, is := subsetOf(s, subset)
+	if !is {
+		return "", subset
+	}
+	if len(found.Labels) == 1 && found.Labels[plan.LabelZone] != "" {
+		return found.Labels[plan.LabelZone], ""
+	}
+	return found.Labels[plan.LabelZone], subset
+}
+
+// host translates routing for callers at the site.
+func (c *crossing) host(h *plan.VirtualHost) *plan.VirtualHost {
+	translated := *h
+	translated.Site = c.here
+	translated.Entries = slices.Clone(h.Entries)
+	rules := make(map[*plan.Rule]*plan.Rule, len(h.Entries))
+	for i, entry := range h.Entries {
+		if rules[entry.Rule] == nil {
+			rules[entry.Rule] = c.rule(entry.Rule)
+		}
+		translated.Entries[i].Rule = rules[entry.Rule]
+	}
+	translated.Streams = slices.Clone(h.Streams)
+	for i := range translated.Streams {
+		translated.Streams[i].Backends = c.share(translated.Streams[i].Backends)
+	}
+	return &translated
+}
+
+func (c *crossing) rule(r *plan.Rule) *plan.Rule {
+	translated := *r
+	translated.Backends = c.share(r.Backends)
+	translated.Mirrors = slices.Clone(r.Mirrors)
+	for i, mirror := range r.Mirrors {
+		translated.Mirrors[i].Backend = c.backends(mirror.Backend)[0]
+	}
+	return &translated
+}
+
+// share translates backends that share requests by weight. Those that end at one place become one.
+func (c *crossing) share(backends []plan.Backend) []plan.Backend {
+	parts, scale := make([][]plan.Backend, len(backends)), int32(1)
+	for i, b := range backends {
+		parts[i] = c.backends(b)
+		scale = lcm(scale, int32(len(parts[i])))
+	}
+	var all []plan.Backend
+	for i, b := range backends {
+		for _, part := range parts[i] {
+			part.Weight = b.Weight * scale / int32(len(parts[i]))
+			all = join(all, part)
+		}
+	}
+	return all
+}
+
+// join adds a backend, or its weight to one that is the same otherwise.
+func join(all []plan.Backend, b plan.Backend) []plan.Backend {
+	for i := range all {
+		same := all[i].Service == b.Service && all[i].Host == b.Host && all[i].Subset == b.Subset && all[i].Port == b.Port
+		if same && b.Service != nil && sameHeaders(all[i].Request, b.Request) && sameHeaders(all[i].Response, b.Response) {
+			all[i].Weight += b.Weight
+			return all
+		}
+	}
+	return append(all, b)
+}
+
+func sameHeaders(a, b *plan.HeaderChange) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return maps.Equal(a.Set, b.Set) && maps.Equal(a.Add, b.Add) && slices.Equal(a.Remove, b.Remove)
+}
+
+func lcm(a, b int32) int32 {
+	x, y := a, b
+	for y != 0 {
+		x, y = y, x%y
+	}
+	return a / x * b
+}
+
+// crosses says whether callers at a site need routing to reach the service where it lives.
+func (c *crossing) crosses(s *plan.Service) bool {
+	targets := c.targets(s, "")
+	return len(targets) > 0 && (len(targets) > 1 || targets[0].place.Zone != c.here.Zone)
+}

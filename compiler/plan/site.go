@@ -1,0 +1,51 @@
+package plan
+
+import "slices"
+
+// Site is a zone as one workspace sees it.
+type Site struct {
+	Zone string
+	// Namespace of the cluster that belongs to the workspace; empty in a zone of machines.
+	Namespace string
+	// Gateways are the zone's east-west gateways: the way in from other zones. None means that its
+	// services are reached from inside only.
+	Gateways []Endpoint
+	// Locality is "REGION/ZONE".
+	Locality string
+	Origin   Origin
+}
+
+// Endpoint is where a gateway listens.
+type Endpoint struct {
+	Host string
+	Port int32
+}
+
+// IsKubernetes says whether the zone is a cluster.
+func (s *Site) IsKubernetes() bool { return s.Namespace != "" }
+
+// LocalHost is the name by which callers in the zone call a service of the workspace.
+func (s *Site) LocalHost(service *Service) string {
+	if s.IsKubernetes() {
+		return service.Name + "." + s.Namespace + ".svc.cluster.local"
+	}
+	return service.Host()
+}
+
+// Place is what is known of a service in one zone.
+type Place struct {
+	Zone string
+	// Alive is whether a workload there is healthy.
+	Alive bool
+	// Versions seen there.
+	Versions []string
+	// Identities that its workloads prove.
+	Identities []string
+	// Selector by which the cluster picks its pods; nil on machines.
+	Selector map[string]string
+	// Targets are the pods' ports by port of the service, where they differ.
+	Targets map[int32]int32
+}
+
+// HasVersion says whether workloads of the version were seen there.
+func (p *Place) HasVersion(version string) bool { return slices.Contains(p.Versions, version) }

@@ -1,0 +1,146 @@
+package compiler
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/isthmus-mesh/isthmus/api/problem"
+	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
+	"github.com/isthmus-mesh/isthmus/compiler/plan"
+)
+
+// Parts of unitFleet.
+const (
+	// fleetMachines are the zones without Kubernetes.
+	fleetMachines = "machines"
+	// fleetBridged are the zones for which something is made that no other zone has: clusters, and
+	// zones that others reach through gateways.
+	fleetBridged = "bridged"
+)
+
+func isBridged(zone *v1alpha1.Zone) bool {
+	return zone.Spec.Type == v1alpha1.ZoneKubernetes || len(zone.Spec.EastWest.Addresses) > 0
+}
+
+// sites are the zones of a workspace, sorted by name.
+type sites []plan.Site
+
+// sitesOf computes unitSites: nil while no zone of the workspace is bridged, which spares everything
+// made from it.
+func sitesOf(w *work) any {
+	bridged := value[[]string](w, key{unit: unitFleet, part: fleetBridged})
+	if len(bridged) == 0 {
+		return nil
+	}
+	for m := range w.members() {
+		ws := m.(*v1alpha1.Workspace)
+		claims := claimsOf(w, ws)
+		if !slices.ContainsFunc(claims, func(c zoneClaim) bool { return slices.Contains(bridged, c.zone) }) {
+			return nil
+		}
+		return claimedSites(w, ws, claims)
+	}
+	return nil
+}
+
+// zoneClaim is "ZONE" or "ZONE/NAMESPACE".
+type zoneClaim struct {
+	zone, namespace string
+	field           string
+}
+
+// claimsOf are the zones a workspace lives in. A cluster must be claimed by name: a workspace that
+// says nothing lives in every zone of machines.
+func claimsOf(w *work, ws *v1alpha1.Workspace) []zoneClaim {
+	var claims []zoneClaim
+	if len(ws.Spec.Zones) == 0 {
+		for _, zone := range value[[]string](w, key{unit: unitFleet, part: fleetMachines}) {
+			claims = append(claims, zoneClaim{zone: zone})
+		}
+		return claims
+	}
+	for i, text := range ws.Spec.Zones {
+		zone, namespace, _ := strings.Cut(text, "/")
+		claims = append(claims, zoneClaim{zone, namespace, at("spec.zones", i)})
+	}
+	slices.SortFunc(claims, func(a, b zoneClaim) int {
+		return cmp.Or(strings.Compare(a.zone, b.zone), strings.Compare(a.namespace, b.namespace))
+	})
+	return claims
+}
+
+func claimedSites(w *work, ws *v1alpha1.Workspace, claims []zoneClaim) sites {
+	var all sites
+	for _, claim := range claims {
+		zone := value[*v1alpha1.Zone](w, inputKey(kindZone, "", claim.zone))
+		if zone == nil {
+			continue // reported by the unit of the workspace
+		}
+		if err := checkClaim(zone, claim, all); err != nil {
+			w.report(kindWorkspace, "", ws.Name, against(v1alpha1.ConditionAccepted, err))
+			continue
+		}
+		site := siteOf(zone, cmp.Or(claim.namespace, ws.Name))
+		if site.IsKubernetes() {
+			w.send(key{unit: unitZoneInfo, name: zone.Name}, namespaceClaim{ws.Name, site.Namespace})
+		}
+		all = append(all, site)
+	}
+	return all
+}
+
+// namespaceClaim tells a cluster which namespace belongs to which workspace.
+type namespaceClaim struct{ workspace, namespace string }
+
+func checkClaim(zone *v1alpha1.Zone, claim zoneClaim, before sites) *problem.Error {
+	switch {
+	case len(before) > 0 && before[len(before)-1].Zone == zone.Name:
+		return problem.Unsupported.Because("%s: one namespace of zone %q belongs to the workspace already", claim.field, zone.Name)
+	case claim.namespace != "" && zone.Spec.Type != v1alpha1.ZoneKubernetes:
+		return problem.Invalid.Because("%s: zone %q is one of machines, which has no namespaces", claim.field, zone.Name)
+	}
+	return nil
+}
+
+func siteOf(zone *v1alpha1.Zone, namespace string) plan.Site {
+	site := plan.Site{
+		Zone:     zone.Name,
+		Locality: cmp.Or(zone.Spec.Locality.Region, zone.Name) + "/" + cmp.Or(zone.Spec.Locality.Zone, zone.Name),
+		Origin:   origin(zone, kindZone, "spec.eastWest"),
+	}
+	if zone.Spec.Type == v1alpha1.ZoneKubernetes {
+		site.Namespace = namespace
+	}
+	for _, address := range zone.Spec.EastWest.Addresses {
+		site.Gateways = append(site.Gateways, gatewayAddress(address))
+	}
+	return site
+}
+
+// eastWestPort is Istio's.
+const eastWestPort = 15443
+
+func gatewayAddress(text string) plan.Endpoint {
+	if _, err := netip.ParseAddr(text); err == nil {
+		return plan.Endpoint{Host: text, Port: eastWestPort}
+	}
+	if i := strings.LastIndexByte(text, ':'); i >= 0 {
+		if number, err := strconv.ParseUint(text[i+1:], 10, 16); err == nil {
+			return plan.Endpoint{Host: strings.Trim(text[:i], "[]"), Port: int32(number)}
+		}
+	}
+	return plan.Endpoint{Host: strings.Trim(text, "[]"), Port: eastWestPort}
+}
+
+// find is the site of a zone; nil if the workspace does not live there.
+func (s sites) find(zone string) *plan.Site {
+	for i := range s {
+		if s[i].Zone == zone {
+			return &s[i]
+		}
+	}
+	return nil
+}

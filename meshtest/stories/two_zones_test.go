@@ -1,0 +1,155 @@
+package stories_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/isthmus-mesh/isthmus/meshtest"
+)
+
+// TestTwoZones runs one service in two zones of machines that reach each other through gateways: it is moved
+// between them by weight, and when it dies in one zone the other serves its callers.
+func TestTwoZones(t *testing.T) {
+	mesh := meshtest.New(t)
+	s := &twoZones{T: t, mesh: mesh}
+	s.build()
+
+	mesh.Run(t, "callers stay in their zone", s.nearby)
+	mesh.Run(t, "weights move a service", s.weights)
+	mesh.Run(t, "what lives elsewhere is called by its name", s.elsewhere)
+	mesh.Run(t, "connections are led on by name", s.streams)
+	mesh.Run(t, "the other zone serves", s.failover)
+	mesh.Run(t, "a gateway leads to its own zone only", s.noTransit)
+}
+
+// twoZones is the story's stage.
+type twoZones struct {
+	*testing.T
+	mesh *meshtest.World
+
+	zones      map[string]*meshtest.Zone
+	web1, web2 *meshtest.Machine // callers in dc1 and dc2
+	reviews1   *meshtest.Process // the application in dc1
+	gateway1   *meshtest.Machine
+}
+
+const twoZonesIntent = `apiVersion: isthmus.dev/v1alpha1
+kind: Workspace
+metadata: {name: shop}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: bridge, namespace: shop}
+spec:
+  gatewayClassName: isthmus-east-west
+  listeners: [{name: tls, port: 15443, protocol: TLS, tls: {mode: Passthrough}}]
+`
+
+// build joins reviews and web in both zones, ratings and ledger in the second, and a gateway in each.
+func (s *twoZones) build() {
+	s.zones = map[string]*meshtest.Zone{"dc1": s.mesh.Zone("dc1"), "dc2": s.mesh.Zone("dc2")}
+	s.mesh.Apply(twoZonesIntent)
+	var waiting []*meshtest.Agent
+	for name, zone := range s.zones {
+		gateway := s.mesh.Machine("bridge-" + name)
+		waiting = append(waiting, gateway.Gateway(zone.GatewayToken("shop", "bridge")))
+		s.mesh.Kubectl("patch", "zone", name, "--type=merge", "--patch="+fmt.Sprintf(`{"spec":{"eastWest":{"addresses":[%q]}}}`, gateway.IPv4))
+		if name == "dc1" {
+			s.gateway1 = gateway
+		}
+	}
+	var agent *meshtest.Agent
+	s.web1, _, agent = s.join("dc1", "web", "9080=http", "--reviews=http://reviews:9080", "--ledger=ledger:9100")
+	waiting = append(waiting, agent)
+	s.web2, _, agent = s.join("dc2", "web", "9080=http", "--reviews=http://reviews:9080")
+	waiting = append(waiting, agent)
+	_, s.reviews1, agent = s.join("dc1", "reviews", "9080=http")
+	waiting = append(waiting, agent)
+	for service, port := range map[string]string{"reviews": "9080=http", "ratings": "9080=http", "ledger": "9100=tcp"} {
+		_, _, agent = s.join("dc2", service, port)
+		waiting = append(waiting, agent)
+	}
+	for _, agent := range waiting {
+		agent.WaitReady()
+	}
+}
+
+// join runs a service of the shop on a machine of its own; its version is its zone.
+func (s *twoZones) join(zone, service, port string, flags ...string) (*meshtest.Machine, *meshtest.Process, *meshtest.Agent) {
+	m := s.mesh.Machine(service + strings.TrimPrefix(zone, "dc"))
+	app := m.Serve(service, append(flags, "--version="+zone)...)
+	check := "--check=http://127.0.0.1:9080/health"
+	if service == "ledger" {
+		check = "--check=tcp"
+	}
+	return m, app, m.TryJoin(s.zones[zone].Token("shop", service), "--port="+port, "--version="+zone, check)
+}
+
+func (s *twoZones) nearby(t *testing.T) {
+	for zone, web := range map[string]*meshtest.Machine{"dc1": s.web1, "dc2": s.web2} {
+		s.eventuallyAll(t, web, "http://reviews:9080/", "reviews", zone)
+	}
+}
+
+// eventuallyAll waits until all answers come from one version of a service, none failing.
+func (s *twoZones) eventuallyAll(t *testing.T, from *meshtest.Machine, url, service, version string) {
+	t.Helper()
+	meshtest.Eventually(t, from.Name+" reaches "+service+" of "+version, func() error {
+		if tally := from.Ask(20, url); tally.Failed() > 0 || tally.ByVersion(service, version) != 20 {
+			return fmt.Errorf("%s", tally)
+		}
+		return nil
+	})
+}
+
+func zoneWeights(first, second int) string {
+	return route("reviews", fmt.Sprintf(`  - backendRefs:
+    - {group: isthmus.dev, kind: Subset, name: reviews-dc1, port: 9080, weight: %d}
+    - {group: isthmus.dev, kind: Subset, name: reviews-dc2, port: 9080, weight: %d}`, first, second))
+}
+
+func (s *twoZones) weights(t *testing.T) {
+	for _, share := range []int{10, 100, 50} {
+		s.mesh.Apply(zoneWeights(100-share, share))
+		s.mesh.Programmed("shop", "httproute/reviews")
+		for _, web := range []*meshtest.Machine{s.web1, s.web2} {
+			tally := web.Ask(400, "http://reviews:9080/")
+			tally.MustLoseNothing(t)
+			tally.MustShare(t, "reviews", "dc2", float64(share)/100, 0.08)
+			if got := strings.Join(tally.Callers("reviews"), " "); got != "spiffe://isthmus.local/ns/shop/sa/web" {
+				t.Errorf("from %s at %d %%: reviews saw callers %q", web.Name, share, got)
+			}
+		}
+	}
+	s.mesh.Kubectl("delete", "httproute", "reviews", "--namespace=shop")
+}
+
+func (s *twoZones) elsewhere(t *testing.T) {
+	s.eventuallyAll(t, s.web1, "http://ratings:9080/", "ratings", "dc2")
+}
+
+// streams has web, in dc1, keep its books in ledger, which speaks TCP and lives in dc2.
+func (s *twoZones) streams(t *testing.T) {
+	s.eventuallyAll(t, s.web1, "http://127.0.0.1:9080/", "ledger", "dc2")
+}
+
+// failover makes the service ill in the caller's zone, and then well again.
+func (s *twoZones) failover(t *testing.T) {
+	s.eventuallyAll(t, s.web1, "http://reviews:9080/", "reviews", "dc1")
+	s.reviews1.Kill()
+	s.eventuallyAll(t, s.web1, "http://reviews:9080/", "reviews", "dc2")
+	s.reviews1.Start()
+	s.eventuallyAll(t, s.web1, "http://reviews:9080/", "reviews", "dc1")
+}
+
+// noTransit asks the gateway of one zone for what lives in the other.
+func (s *twoZones) noTransit(t *testing.T) {
+	for name, led := range map[string]bool{"reviews.shop.dc1.zone.mesh": true, "reviews.shop.dc2.zone.mesh": false, "reviews.shop.mesh": false} {
+		out, _ := s.web1.Run(t.Context(), "", "sh", "-c", "echo | timeout 5 openssl s_client -connect "+s.gateway1.IPv4.String()+
+			":15443 -servername outbound_.9080_._."+name+" -alpn istio 2>&1")
+		if got := strings.Contains(out, "BEGIN CERTIFICATE"); got != led {
+			t.Errorf("the gateway of dc1 leads to %s: %t, want %t\n%s", name, got, led, out)
+		}
+	}
+}
