@@ -87,7 +87,9 @@ type door struct {
 var doors = []door{
 	{"istio.io/istio/pilot/", []string{"edge/pilot"}, "a new Istio is work in one folder"},
 	{"istio.io/istio/", []string{"edge/pilot", "compiler/istio"}, "a new Istio is work in two folders; the compiler takes only its validation"},
-	{"istio.io/api/", []string{"edge/pilot", "compiler/istio"}, "the plan is free of vendors"},
+	{"istio.io/api/", []string{"edge/pilot", "edge/kube", "compiler/istio"}, "the plan is free of vendors"},
+	{"k8s.io/client-go/", []string{"edge/kube", "hub", "cli", "meshtest"}, "in a zone's cluster only one package reads and writes"},
+	{"k8s.io/client-go/tools/leaderelection", []string{"edge/kube"}, "who writes into a cluster is decided where it is written"},
 	{"k8s.io/apiserver/", []string{"hub/apiserver"}, "the hub's API is one folder"},
 	{"k8s.io/apiextensions-apiserver/", []string{"hub/apiserver"}, "the hub's API is one folder"},
 	{"k8s.io/kubernetes/", []string{"hub/apiserver"}, "the hub's API is one folder"},
@@ -120,6 +122,7 @@ type wall struct {
 var walls = []wall{
 	{[]string{"agent", "machine", "identity", "cmd/isthmus-agent"}, []string{"istio.io/", "k8s.io/", "sigs.k8s.io/", "go.etcd.io/"},
 		"the agent runs on every machine: it is small, and a hole in the control plane's libraries is none in it"},
+	{[]string{"edge/kube"}, []string{module + "edge", "istio.io/istio/"}, "a cluster has its own istiod: its door needs Istio's nouns only"},
 	{[]string{"edge/pilot"}, []string{module + "edge"}, "Istio moves fast: its door is opened from outside only"},
 	{[]string{"hub/apiserver"}, []string{module + "hub"}, "Kubernetes moves fast: its door is opened from outside only"},
 	{[]string{"examples/shop"}, []string{module + "api", module + "agent", "istio.io/", "k8s.io/"},

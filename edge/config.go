@@ -11,8 +11,8 @@ import (
 	"github.com/isthmus-mesh/isthmus/edge/admission"
 )
 
-// Config is how an edge is run. Only DataDir and Listen are always required; JoinToken is on the
-// first start.
+// Config is how an edge is run. DataDir is required, and Listen in a zone of machines; JoinToken is on
+// the first start.
 type Config struct {
 	// DataDir keeps everything; it is made when missing, for its owner only.
 	DataDir string
@@ -26,6 +26,13 @@ type Config struct {
 	Advertise []string
 	// Name of the edge in its zone; empty means the host's name.
 	Name string
+	// Kubeconfig is the file that leads to the cluster that the zone is, InCluster that the edge runs in it. With
+	// neither it is a zone of machines; with one, Listen and Advertise are not used.
+	Kubeconfig string
+	InCluster  bool
+	// LeaseNamespace is where the edges of a cluster agree on the one that writes; empty means that there is
+	// one edge only.
+	LeaseNamespace string
 	// Version of the program, for people.
 	Version string
 	// StatusListen is the "host:port" of /healthz, /readyz, /metrics and /debug/pprof/; empty means none. It is neither
@@ -47,7 +54,7 @@ type Config struct {
 
 // withDefaults fills what may be empty, and refuses what may not.
 func (c Config) withDefaults() (Config, error) {
-	if c.DataDir == "" || c.Listen == "" || c.Log == nil {
+	if c.DataDir == "" || c.Listen == "" && !c.inKubernetes() || c.Log == nil {
 		return c, errors.New("an edge needs a data directory, an address to listen on and a log")
 	}
 	if c.Name == "" {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/isthmus-mesh/isthmus/api/problem"
 	"github.com/isthmus-mesh/isthmus/edge/admission"
+	"github.com/isthmus-mesh/isthmus/edge/kube"
 	"github.com/isthmus-mesh/isthmus/edge/pilot"
 	"github.com/isthmus-mesh/isthmus/edge/roster"
 	"github.com/isthmus-mesh/isthmus/feed"
@@ -37,6 +38,9 @@ type edge struct {
 	roster     *roster.Roster
 	client     *feed.Client
 	pilot      *pilot.Pilot // set before the roster runs
+	// cluster and drifts are those of a zone that is one; then there is no listener, roster or pilot.
+	cluster *kube.Cluster
+	drifts  *drifts
 }
 
 // Run runs an edge until ctx ends, and then returns nil. Without a configuration on disk it waits for
@@ -55,10 +59,12 @@ func Run(ctx context.Context, config Config) error {
 	}
 	defer unlock()
 	e := &edge{config: config}
-	if e.listener, err = listen(config.Listen); err != nil {
-		return err
+	if !config.inKubernetes() {
+		if e.listener, err = listen(config.Listen); err != nil {
+			return err
+		}
+		defer e.listener.Close()
 	}
-	defer e.listener.Close()
 	if err := e.join(ctx); err != nil {
 		return ignoreEnd(ctx, err)
 	}
@@ -83,7 +89,7 @@ func (e *edge) join(ctx context.Context) (err error) {
 	if e.config.HubAddresses == nil {
 		e.config.HubAddresses = c.hub
 	}
-	if e.config.Advertise == nil {
+	if e.config.Advertise == nil && e.listener != nil {
 		e.config.Advertise = []string{e.listener.Addr().String()}
 	}
 	return nil
@@ -106,6 +112,9 @@ func (e *edge) assemble() (err error) {
 		return err
 	}
 	e.zone = newZone(c.zone, e.files.bundle, e.conditions, e.files.saved("bundle"))
+	if e.config.inKubernetes() {
+		return e.assembleCluster()
+	}
 	e.roster, err = roster.New(e.rosterConfig())
 	e.files.damaged("workloads", err)
 	return nil
@@ -144,7 +153,12 @@ func (e *edge) run(ctx context.Context) error {
 	})
 	group.Go(func() error { return e.files.retry(ctx) })
 	group.Go(func() error { return e.status.serve(ctx, e.config.StatusListen) })
-	group.Go(func() error { return e.serve(ctx, start) })
+	group.Go(func() error {
+		if e.cluster != nil {
+			return e.serveCluster(ctx)
+		}
+		return e.serve(ctx, start)
+	})
 	return group.Wait()
 }
 

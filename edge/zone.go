@@ -11,6 +11,7 @@ import (
 	"github.com/isthmus-mesh/isthmus/api/problem"
 	"github.com/isthmus-mesh/isthmus/edge/admission"
 	"github.com/isthmus-mesh/isthmus/edge/bundle"
+	"github.com/isthmus-mesh/isthmus/edge/kube"
 	"github.com/isthmus-mesh/isthmus/edge/pilot"
 	"github.com/isthmus-mesh/isthmus/edge/roster"
 	"github.com/isthmus-mesh/isthmus/feed"
@@ -31,7 +32,8 @@ type zone struct {
 
 	// pilot is nil until open.
 	pilot   atomic.Pointer[pilot.Pilot]
-	mu      sync.Mutex // orders what Pilot is given, and guards newborn
+	mu      sync.Mutex // orders what Pilot or the cluster is given, and guards cluster and newborn
+	cluster *kube.Cluster
 	newborn newborn
 }
 
@@ -66,6 +68,10 @@ func (z *zone) serve(revision feed.Revision) {
 		z.forget(name)
 	}
 	z.bundle.Put(revision)
+	if z.cluster != nil {
+		z.placeInCluster(revision)
+		return
+	}
 	z.place(revision)
 }
 

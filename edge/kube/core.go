@@ -8,7 +8,8 @@ import (
 // What the inventory needs of Kubernetes' own objects.
 
 type service struct {
-	ports map[string]servicePort // by name
+	ports    map[string]servicePort // by name
+	selector map[string]string
 }
 
 type servicePort struct {
@@ -17,8 +18,9 @@ type servicePort struct {
 }
 
 func readService(object any) service {
-	s := service{ports: map[string]servicePort{}}
-	for _, p := range object.(*corev1.Service).Spec.Ports {
+	spec := object.(*corev1.Service).Spec
+	s := service{ports: map[string]servicePort{}, selector: spec.Selector}
+	for _, p := range spec.Ports {
 		if p.Protocol == corev1.ProtocolTCP || p.Protocol == "" { // the mesh carries nothing else
 			s.ports[p.Name] = servicePort{uint32(p.Port), protocolOf(p)}
 		}
@@ -27,28 +29,25 @@ func readService(object any) service {
 }
 
 type slice struct {
-	service   string // "namespace/name"; empty for none
-	ports     []string
+	service   string              // "namespace/name"; empty for none
+	ports     map[string]uint32   // the pods' own, by name
 	endpoints map[string]endpoint // by pod, "namespace/name"
 }
 
 type endpoint struct {
-	healthy   bool
-	reason    string
-	addresses []string
+	healthy bool
+	reason  string
 }
 
 func readSlice(object any) slice {
 	s := object.(*discoveryv1.EndpointSlice)
-	out := slice{endpoints: make(map[string]endpoint, len(s.Endpoints))}
+	out := slice{ports: map[string]uint32{}, endpoints: make(map[string]endpoint, len(s.Endpoints))}
 	if name := s.Labels[discoveryv1.LabelServiceName]; name != "" {
 		out.service = s.Namespace + "/" + name
 	}
 	for _, p := range s.Ports {
-		if p.Name != nil {
-			out.ports = append(out.ports, *p.Name)
-		} else {
-			out.ports = append(out.ports, "")
+		if p.Name != nil && p.Port != nil {
+			out.ports[*p.Name] = uint32(*p.Port)
 		}
 	}
 	for _, e := range s.Endpoints {
@@ -60,7 +59,7 @@ func readSlice(object any) slice {
 }
 
 func readEndpoint(e discoveryv1.Endpoint) endpoint {
-	out := endpoint{healthy: e.Conditions.Ready == nil || *e.Conditions.Ready, addresses: e.Addresses}
+	out := endpoint{healthy: e.Conditions.Ready == nil || *e.Conditions.Ready}
 	switch {
 	case out.healthy:
 	case e.Conditions.Terminating != nil && *e.Conditions.Terminating:
@@ -72,16 +71,18 @@ func readEndpoint(e discoveryv1.Endpoint) endpoint {
 }
 
 type pod struct {
-	namespace, name, node string
-	addresses             []string
-	labels                map[string]string
+	namespace, name, node, account string
+	addresses                      []string
+	labels                         map[string]string
 	// meshID is Istio's, as its proxy in the pod was told.
 	meshID string
 }
 
+func (p *pod) key() string { return p.namespace + "/" + p.name }
+
 func readPod(object any) pod {
 	p := object.(*corev1.Pod)
-	out := pod{namespace: p.Namespace, name: p.Name, node: p.Spec.NodeName, labels: p.Labels, meshID: meshID(p)}
+	out := pod{namespace: p.Namespace, name: p.Name, node: p.Spec.NodeName, account: p.Spec.ServiceAccountName, labels: p.Labels, meshID: meshID(p)}
 	for _, address := range p.Status.PodIPs {
 		out.addresses = append(out.addresses, address.IP)
 	}

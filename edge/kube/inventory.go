@@ -13,7 +13,8 @@ import (
 // inventory makes workloads of pods behind services. Its tables call it with every change; what follows
 // is worked out and told in that call.
 type inventory struct {
-	tell func(upserts []*feedpb.Workload, gone []string)
+	tell        func(upserts []*feedpb.Workload, gone []string)
+	trustDomain string
 
 	services *table[service]
 	slices   *table[slice]
@@ -30,8 +31,8 @@ type inventory struct {
 	known map[string][]*feedpb.Workload // by pod
 }
 
-func newInventory(tell func([]*feedpb.Workload, []string)) *inventory {
-	i := &inventory{tell: tell, slicesOf: index{}, slicesWith: index{}, named: index{}, known: map[string][]*feedpb.Workload{}}
+func newInventory(trustDomain string, tell func([]*feedpb.Workload, []string)) *inventory {
+	i := &inventory{tell: tell, trustDomain: trustDomain, slicesOf: index{}, slicesWith: index{}, named: index{}, known: map[string][]*feedpb.Workload{}}
 	i.services = newTable(readService, i.serviceChanged, i.synced)
 	i.slices = newTable(readSlice, i.sliceChanged, i.synced)
 	i.pods = newTable(readPod, i.podChanged, i.synced)

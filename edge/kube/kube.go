@@ -25,6 +25,8 @@ type Config struct {
 	REST *rest.Config
 	// Zone is the name of the zone that the cluster is.
 	Zone string
+	// TrustDomain of the cluster's Istio; empty means that identities are not told.
+	TrustDomain string
 	// LeaseNamespace is where the edges of the zone agree on one that writes and reports; empty means that
 	// there is one edge only.
 	LeaseNamespace string
@@ -92,7 +94,7 @@ func New(config Config) (*Cluster, error) {
 	c := &Cluster{config: config, objects: map[string]*table[live]{}, wanted: map[string]*wanted{}}
 	c.faults = &faults{tell: config.Events.Condition, places: map[string]*place{}}
 	c.rejections = &rejections{tell: config.Events.Rejected, byResource: map[string]*feedpb.Rejection{}}
-	c.inventory = newInventory(config.Events.Workloads)
+	c.inventory = newInventory(config.TrustDomain, config.Events.Workloads)
 	for name := range kinds {
 		c.objects[name] = newTable(readLive(config.Zone), c.objectChanged(name), c.kindSynced(name))
 	}

@@ -65,7 +65,7 @@ func newWanted(r *feedpb.Resource, zone string) *wanted {
 	}
 	object, err := w.object()
 	if err != nil {
-		w.err = fmt.Errorf("unreadable: %w", err)
+		w.err = fmt.Errorf("unreadable: %s: %w", r.Body.GetTypeUrl(), err)
 		return w
 	}
 	w.hash, w.origins = hash(content(object)), originsText(r.Origins)

@@ -59,8 +59,8 @@ func (i *inventory) workloadsOf(key string) []*feedpb.Workload {
 	}
 	p := i.pods.get(key)
 	var all []*feedpb.Workload
-	for n, service := range i.servicesOf(key) {
-		w := i.workload(p, service)
+	for n, name := range i.servicesOf(key) {
+		w := i.workload(p, name)
 		if n > 0 {
 			w.Name += "." + w.Service
 		}
@@ -73,41 +73,55 @@ func (i *inventory) workloadsOf(key string) []*feedpb.Workload {
 }
 
 // workload is a pod as one of a service's.
-func (i *inventory) workload(p *pod, service string) *feedpb.Workload {
-	_, name, _ := strings.Cut(service, "/")
+func (i *inventory) workload(p *pod, name string) *feedpb.Workload {
+	s := i.services.get(name)
+	if s == nil {
+		s = &service{} // gone this moment; the next call is about that
+	}
 	w := &feedpb.Workload{
-		Name: p.name, Workspace: i.claims[p.namespace], Service: name, Host: p.node, Addresses: p.addresses,
+		Name: p.name, Workspace: i.claims[p.namespace], Service: strings.TrimPrefix(name, p.namespace+"/"), Host: p.node, Addresses: p.addresses,
 		Version: cmp.Or(p.labels["version"], p.labels["app.kubernetes.io/version"]),
-		Labels:  i.labelled(p), Connected: true, Role: roleOf(p),
+		Labels:  i.labelled(p), Connected: true, Role: roleOf(p), Identity: i.identity(p), Selector: s.selector,
 	}
-	ports := map[string]bool{}
-	for name := range i.slicesWith[p.namespace+"/"+p.name] {
-		s := i.slices.get(name)
-		if s == nil || s.service != service {
-			continue
-		}
-		e := s.endpoints[p.namespace+"/"+p.name]
-		if e.healthy || !w.Healthy {
-			w.Healthy, w.Reason = e.healthy, e.reason
-		}
-		if len(p.addresses) == 0 {
-			w.Addresses = append(w.Addresses, e.addresses...)
-		}
-		for _, port := range s.ports {
-			ports[port] = true
+	targets := map[string]uint32{}
+	for key := range i.slicesWith[p.key()] {
+		if slice := i.slices.get(key); slice != nil && slice.service == name {
+			w.Healthy, w.Reason = slice.endpoints[p.key()].over(w.Healthy, w.Reason)
+			maps.Copy(targets, slice.ports)
 		}
 	}
-	w.Ports = portsOf(i.services.get(service).ports, ports)
+	w.Ports = portsOf(s.ports, targets)
 	return w
 }
 
+// over is the health of a pod that other endpoints, those of its other family of addresses, speak for too.
+func (e endpoint) over(healthy bool, reason string) (bool, string) {
+	if healthy {
+		return healthy, reason
+	}
+	return e.healthy, e.reason
+}
+
+// identity is what the pod's proxy proves.
+func (i *inventory) identity(p *pod) string {
+	if i.trustDomain == "" || p.account == "" {
+		return ""
+	}
+	return "spiffe://" + i.trustDomain + "/ns/" + p.namespace + "/sa/" + p.account
+}
+
 // portsOf are a service's ports that a pod serves. The numbers are the service's.
-func portsOf(all map[string]servicePort, served map[string]bool) []*feedpb.Port {
+func portsOf(all map[string]servicePort, targets map[string]uint32) []*feedpb.Port {
 	var ports []*feedpb.Port
 	for name, p := range all {
-		if served[name] {
-			ports = append(ports, &feedpb.Port{Port: p.number, Protocol: p.protocol})
+		target, served := targets[name]
+		if !served {
+			continue
 		}
+		if target == p.number {
+			target = 0
+		}
+		ports = append(ports, &feedpb.Port{Port: p.number, Protocol: p.protocol, Target: target})
 	}
 	slices.SortFunc(ports, func(a, b *feedpb.Port) int { return cmp.Compare(a.Port, b.Port) })
 	return ports

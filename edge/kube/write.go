@@ -33,7 +33,11 @@ func (i id) at(r *rest.Request) *rest.Request {
 }
 
 func answer(ctx context.Context, r *rest.Request) (*unstructured.Unstructured, error) {
-	text, err := r.Do(ctx).Raw()
+	result := r.Do(ctx)
+	if err := result.Error(); err != nil { // Raw's error has not the API server's words
+		return nil, err
+	}
+	text, err := result.Raw()
 	if err != nil {
 		return nil, err
 	}
