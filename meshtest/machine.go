@@ -46,7 +46,7 @@ func (m *Machine) Start(name string, argv func() []string) *Process {
 
 func (m *Machine) start(name string, command func() *exec.Cmd) *Process {
 	m.w.t.Helper()
-	p := newProcess(m.w.t, m.dir, name, command)
+	p := NewProcess(m.w.t, m.dir, name, command)
 	p.Start()
 	return p
 }

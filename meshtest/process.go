@@ -32,9 +32,9 @@ type run struct {
 	err  error         // how; set before done is closed
 }
 
-// newProcess makes a process that does not run yet. When the test ends it is stopped, and the end of its log
+// NewProcess makes a process that does not run yet. When the test ends it is stopped, and the end of its log
 // is shown if the test failed.
-func newProcess(t testing.TB, dir, name string, command func() *exec.Cmd) *Process {
+func NewProcess(t testing.TB, dir, name string, command func() *exec.Cmd) *Process {
 	p := &Process{Name: name, t: t, logPath: filepath.Join(dir, name+".log"), command: command}
 	t.Cleanup(func() {
 		p.Stop()

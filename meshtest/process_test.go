@@ -24,7 +24,7 @@ func (r *recorder) Failed() bool     { return len(r.failures) > 0 }
 func (r *recorder) Cleanup(f func()) { r.cleanups = append(r.cleanups, f) }
 
 func shell(t testing.TB, script string) *Process {
-	p := newProcess(t, t.TempDir(), "shell", func() *exec.Cmd {
+	p := NewProcess(t, t.TempDir(), "shell", func() *exec.Cmd {
 		cmd := exec.Command("sh", "-c", script)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		return cmd
@@ -90,7 +90,7 @@ func TestPausedProcessIsStillAndStops(t *testing.T) {
 func TestFailedTestShowsTheEndOfLogs(t *testing.T) {
 	for _, failed := range []bool{false, true} {
 		r := &recorder{TB: t}
-		p := newProcess(r, t.TempDir(), "counter", func() *exec.Cmd { return exec.Command("seq", "100") })
+		p := NewProcess(r, t.TempDir(), "counter", func() *exec.Cmd { return exec.Command("seq", "100") })
 		p.Start()
 		p.Wait()
 		if failed {
@@ -106,7 +106,7 @@ func TestFailedTestShowsTheEndOfLogs(t *testing.T) {
 }
 
 func TestProcessThatWasNeverStarted(t *testing.T) {
-	p := newProcess(t, t.TempDir(), "never", func() *exec.Cmd { return exec.Command("true") })
+	p := NewProcess(t, t.TempDir(), "never", func() *exec.Cmd { return exec.Command("true") })
 	if p.PID() != 0 || p.Running() || p.Wait() != nil {
 		t.Errorf("pid %d, running %v", p.PID(), p.Running())
 	}

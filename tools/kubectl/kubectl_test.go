@@ -1,12 +1,12 @@
 package kubectl
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/isthmus-mesh/isthmus/tools/gobuild"
 )
 
 func TestKubectlIsUpstreamsAtTheEmbeddedVersion(t *testing.T) {
@@ -25,23 +25,8 @@ func TestKubectlIsUpstreamsAtTheEmbeddedVersion(t *testing.T) {
 	if err := json.Unmarshal(out, &got); err != nil {
 		t.Fatal(err)
 	}
-	want, err := goCommand(t.Context(), "list", "-m", "-f={{.Version}}", sourceModule)
+	want, err := gobuild.Go(t.Context(), "list", "-m", "-f={{.Version}}", sourceModule)
 	if v := got.ClientVersion; err != nil || v.GitVersion != want || "v"+v.Major+"."+v.Minor != want[:strings.LastIndex(want, ".")] {
 		t.Errorf("kubectl says %+v, want %s (%v)", v, want, err)
-	}
-}
-
-func TestFailedBuildTellsTheCompilersWords(t *testing.T) {
-	_, err := goCommand(t.Context(), "build", "no.such/package")
-	if err == nil || !strings.Contains(err.Error(), "go build no.such/package") || !strings.Contains(err.Error(), "no required module") {
-		t.Errorf("error %v", err)
-	}
-}
-
-func TestStoppedBuildSaysWhy(t *testing.T) {
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(errors.New("enough"))
-	if _, err := Path(ctx, &strings.Builder{}); err == nil || !strings.Contains(err.Error(), "enough") {
-		t.Errorf("error %v", err)
 	}
 }
