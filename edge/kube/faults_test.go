@@ -3,7 +3,9 @@ package kube_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -36,7 +38,7 @@ func TestFaults(t *testing.T) {
 // rights are exactly what the package says it needs.
 func rights(t *testing.T, c *cluster.Cluster) string {
 	t.Helper()
-	return c.KubeconfigFor("isthmus", "edge", append(kube.Rules(), kube.LeaseRules()...))
+	return c.KubeconfigFor("isthmus", "edge", slices.Concat(kube.Rules(), kube.CertificateRules(), kube.LeaseRules()))
 }
 
 // restricted makes the zone's edge a user with no more than the rights it needs.
@@ -62,8 +64,13 @@ func testKindMissing(t *testing.T, c *cluster.Cluster) {
 	}
 	c.InstallIstioCRDs()
 	z.waitTarget("faults", "crd", "one")
-	z.waitCondition("Served/VirtualService", nil)
 	z.waitApplied(1)
+	Eventually(t, "the rights suffice", func() error {
+		if told := z.told(); len(told) > 0 {
+			return fmt.Errorf("conditions %v", told)
+		}
+		return nil
+	})
 }
 
 func testKindDeleted(t *testing.T, c *cluster.Cluster) {

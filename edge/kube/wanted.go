@@ -51,7 +51,7 @@ func parse(name string) (id, error) {
 		return id{}, fmt.Errorf("resource name %q: want KIND/NAMESPACE/NAME", name)
 	}
 	k := kinds[parts[0]]
-	if k == nil {
+	if k == nil || k.counted {
 		return id{}, fmt.Errorf("%s: a zone in Kubernetes has no such kind", parts[0])
 	}
 	return id{k, parts[1], parts[2]}, nil

@@ -34,7 +34,27 @@ func retries() *wait.Backoff {
 	return &wait.Backoff{Duration: 200 * time.Millisecond, Cap: 5 * time.Second, Steps: 10, Factor: 2, Jitter: 0.5}
 }
 
+// asked is how often it is asked whether a kind that is not needed is served to us after all.
+const asked = 5 * time.Second
+
+// await returns when the kind can be watched or has to be: a reflector would complain all the time about
+// what nobody misses.
+func (w *watched) await(ctx context.Context) {
+	for !w.needed() {
+		_, err := w.list(ctx, metav1.ListOptions{LabelSelector: w.selector, Limit: 1})
+		if !apierrors.IsNotFound(err) && !isAccess(err) {
+			return
+		}
+		select {
+		case <-time.After(asked):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 func (w *watched) run(ctx context.Context) {
+	w.await(ctx)
 	lw := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			o.LabelSelector = w.selector
