@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	networking "istio.io/api/networking/v1alpha3"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -25,8 +26,8 @@ func TestCluster(t *testing.T) {
 	for name, part := range map[string]func(*testing.T, *cluster.Cluster){
 		"Apply": testApply, "Restart": testRestart, "Collision": testCollision, "Edit": testEdit, "Deletion": testDeletion, "Addition": testAddition,
 		"Foreign": testForeign, "Invalid": testInvalid, "Namespace": testNamespace, "Thousand": testThousand, "Handover": testHandover,
-		"Certificates": testCertificates,
-		"Inventory":    testInventory,
+		"Certificates": testCertificates, "Replaced": testReplaced,
+		"Inventory": testInventory,
 	} {
 		t.Run(name, func(t *testing.T) { part(t, c) })
 	}
@@ -271,14 +272,16 @@ func testHandover(t *testing.T, c *cluster.Cluster) {
 	}
 	first := newZone(t, c, "handover", shared("e1"))
 	one := []*feedpb.Resource{virtualService(t, "handover", "a", "one")}
-	first.apply(1, one)
+	first.apply(1, append(one, virtualService(t, "handover", "b", "one")))
 	second := newZone(t, c, "handover", shared("e2"))
-	check(t, second.Apply(1, one, nil))
+	check(t, second.Apply(1, append(one, virtualService(t, "handover", "b", "one")), nil))
 	check(t, in(c, "handover").Delete(t.Context(), "a", metav1.DeleteOptions{}))
 	first.waitDrift("the leader puts it back", func(kube.Drift) bool { return true })
 	Holds(t, "the follower writes nothing", 500*time.Millisecond, second.wrote(0))
+	first.apply(2, nil, "VirtualService/handover/b")
+	check(t, second.Apply(2, nil, []string{"VirtualService/handover/b"}))
 	first.stop()
-	second.waitApplied(1)
+	second.waitApplied(2)
 	check(t, in(c, "handover").Delete(t.Context(), "a", metav1.DeleteOptions{}))
 	second.waitDrift("its heir puts it back", func(kube.Drift) bool { return true })
 	if !second.Leading() || first.Leading() {
@@ -304,4 +307,27 @@ func testCertificates(t *testing.T, c *cluster.Cluster) {
 	check(t, c.Core.CoreV1().ConfigMaps("certificates").Delete(t.Context(), "roots", metav1.DeleteOptions{}))
 	z.waitDrift("the deletion is told", func(d kube.Drift) bool { return d.Deleted && d.Resource == "ConfigMap/certificates/roots" })
 	Holds(t, "then it is calm", time.Second, z.wrote(z.writes.Load()))
+}
+
+// Between a look at the cache and the write, an object may be replaced by another of its name.
+func testReplaced(t *testing.T, c *cluster.Cluster) {
+	namespaced(c, "replaced")
+	c.Apply(foreign("replaced", "a"))
+	before, err := in(c, "replaced").Get(t.Context(), "a", metav1.GetOptions{})
+	check(t, err)
+	z := newZone(t, c, "replaced")
+	vs := virtualService(t, "replaced", "a", "one")
+	for name, uid := range map[string]string{"another one": "b5d3c7c0-0000-4000-8000-000000000000", "none": ""} {
+		err := z.ApplyOver(t.Context(), vs, uid)
+		if !apierrors.IsConflict(err) {
+			t.Errorf("written over where %s was seen: %v", name, err)
+		}
+	}
+	check(t, in(c, "replaced").Delete(t.Context(), "a", metav1.DeleteOptions{}))
+	if err := z.ApplyOver(t.Context(), vs, string(before.GetUID())); !apierrors.IsConflict(err) {
+		t.Errorf("made anew where another one was seen: %v", err)
+	}
+	if _, err := in(c, "replaced").Get(t.Context(), "a", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		t.Errorf("it is there: %v", err)
+	}
 }

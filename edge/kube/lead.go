@@ -50,6 +50,9 @@ func (c *Cluster) candidate(ctx context.Context) error {
 	elector.Run(held)
 	serving.Lock() // a term that was lost ends before another begins
 	defer serving.Unlock()
+	if ctx.Err() == nil {
+		c.rejections.clear() // the edge that leads now has its own
+	}
 	return nil
 }
 

@@ -2,6 +2,8 @@ package kube
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,6 +36,7 @@ func (c *Cluster) term(ctx context.Context) {
 	}
 	q := newQueue()
 	c.queue.Store(q)
+	c.retell()
 	c.enqueueAll()
 	c.inventory.open()
 	var working sync.WaitGroup
@@ -45,6 +48,15 @@ func (c *Cluster) term(ctx context.Context) {
 	c.queue.Store(nil)
 	q.ShutDown()
 	working.Wait()
+}
+
+// retell tells the newest revision again: the hub may have heard it of an edge that led before.
+func (c *Cluster) retell() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.progress.applied > 0 {
+		c.config.Events.Applied(c.progress.applied)
+	}
 }
 
 func (c *Cluster) work(ctx context.Context, q *queue) {
@@ -81,11 +93,12 @@ func (c *Cluster) enqueue(name string) {
 	}
 }
 
-// enqueueAll has everything looked at that is wanted or there.
+// enqueueAll has everything looked at that is wanted, there, or waited for.
 func (c *Cluster) enqueueAll() {
 	for _, name := range c.namesWanted(func(*wanted) bool { return true }) {
 		c.enqueue(name)
 	}
+	c.enqueuePending()
 	for _, kind := range kindNames() {
 		c.enqueueOwn(kind)
 	}
@@ -97,6 +110,16 @@ func (c *Cluster) enqueueOwn(kind string) {
 		if l.own {
 			c.enqueue(kind + "/" + key)
 		}
+	}
+}
+
+// enqueuePending has looked at what a revision waits for, be it that something is gone.
+func (c *Cluster) enqueuePending() {
+	c.mu.Lock()
+	names := slices.Collect(maps.Keys(c.progress.pending))
+	c.mu.Unlock()
+	for _, name := range names {
+		c.enqueue(name)
 	}
 }
 
@@ -128,6 +151,7 @@ func (c *Cluster) kindSynced(kind string) func() {
 		for _, name := range c.namesWanted(func(w *wanted) bool { return w.err == nil && w.kind.name == kind }) {
 			c.enqueue(name)
 		}
+		c.enqueuePending()
 		c.enqueueOwn(kind)
 	}
 }

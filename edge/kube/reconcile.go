@@ -83,6 +83,9 @@ func (c *Cluster) place(ctx context.Context, w *wanted, l *live) (time.Duration,
 	case l != nil && l.terminating:
 		return 0, nil // the watch says when it is gone
 	}
+	if wait := w.notBefore.Sub(c.config.Now()); wait > 0 {
+		return wait, nil
+	}
 	drifted := w.placed || l != nil && l.version == w.Version
 	if wait := calm - c.config.Now().Sub(w.mended); drifted && wait > 0 {
 		return wait, nil
@@ -96,7 +99,7 @@ func (c *Cluster) write(ctx context.Context, w *wanted, l *live, drifted bool) (
 		if found, err := c.look(ctx, w.id); err == nil {
 			return c.meet(w, found), nil
 		} else if !apierrors.IsNotFound(err) || unserved(err) {
-			return c.failed(ctx, w.id, err)
+			return c.postpone(ctx, w, err)
 		}
 	}
 	found, err := c.settleFields(ctx, w, l)

@@ -24,10 +24,17 @@ func (c *Cluster) refused(ctx context.Context, w *wanted, err error) (time.Durat
 		c.refuse(w, problem.NamespaceMissing.Because("%s: %v", w.id, err))
 		return 0, nil
 	case isAway(err) && !unreadable(err) || isAccess(err) || unserved(err):
-		return c.failed(ctx, w.id, err)
+		return c.postpone(ctx, w, err)
 	}
 	c.refuse(w, problem.ClusterRefused.Because("%s: %v", w.id, err))
 	return reconsider, nil
+}
+
+// postpone is failed, for an object that must not be tried earlier whatever happens.
+func (c *Cluster) postpone(ctx context.Context, w *wanted, err error) (time.Duration, error) {
+	pause, err := c.failed(ctx, w.id, err)
+	w.notBefore = c.config.Now().Add(pause)
+	return pause, err
 }
 
 // failed notes how a request went that is no object's fault, and when to try again.

@@ -45,6 +45,13 @@ func (r *rejections) resolve(name string) {
 	r.tell(resolved)
 }
 
+// clear resolves all.
+func (r *rejections) clear() {
+	for _, one := range r.list() {
+		r.resolve(one.Resource)
+	}
+}
+
 func (r *rejections) list() []*feedpb.Rejection {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -31,6 +31,8 @@ type wanted struct {
 	// accepted is the hash of what the API server made of it, defaults included.
 	accepted string
 	mended   time.Time // when it was last put back
+	// notBefore is when the API server wants to be asked again.
+	notBefore time.Time
 }
 
 // id is a name of the feed, split.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -62,7 +63,17 @@ func (c *Cluster) apply(ctx context.Context, w *wanted, uid string) (*unstructur
 		force = "true"
 	}
 	request := w.at(c.raw.Patch(types.ApplyPatchType)).Param("fieldManager", Owner).Param("force", force).Param("fieldValidation", "Strict")
-	return answer(ctx, request.Body(body))
+	found, err := answer(ctx, request.Body(body))
+	return found, asConflict(w.id, err)
+}
+
+// asConflict calls it a conflict that an object is another one of its name, which the API server takes for an
+// attempt to change its uid.
+func asConflict(i id, err error) error {
+	if cause, ok := apierrors.StatusCause(err, metav1.CauseTypeFieldValueInvalid); ok && cause.Field == "metadata.uid" {
+		return apierrors.NewConflict(i.kind.GroupResource(), i.name, err)
+	}
+	return err
 }
 
 func withUID(body []byte, uid string) ([]byte, error) {
@@ -89,7 +100,8 @@ func (c *Cluster) prune(ctx context.Context, w *wanted, found *unstructured.Unst
 	if err != nil {
 		return nil, err
 	}
-	return answer(ctx, w.at(c.raw.Patch(types.MergePatchType)).Param("fieldManager", Owner).Body(body))
+	pruned, err := answer(ctx, w.at(c.raw.Patch(types.MergePatchType)).Param("fieldManager", Owner).Body(body))
+	return pruned, asConflict(w.id, err)
 }
 
 // surplus is the merge patch that takes away what is in found and not in want. Lists are whole
