@@ -17,8 +17,8 @@ func (c *CLI) edgeCommand(build Build) *cobra.Command {
 	command := &cobra.Command{
 		Use: "edge --join TOKEN", Short: "Run the edge of a zone", Args: cobra.NoArgs,
 		Long: `Run an edge: the control plane of a zone. It dials the hub and nothing dials into it but the zone's
-agents. In a zone that is a Kubernetes cluster, it writes the configuration for the cluster's own
-Istio, and there are no agents. isthmus zone create prints the line that starts one for the first time; after that it
+agents. In a zone that Kubernetes runs, it writes the configuration for the Istio that is there,
+and there are no agents. isthmus zone create prints the line that starts one for the first time; after that it
 needs no token. It goes on without the hub, also over a restart.`,
 		Example: `  isthmus edge --join isthmus1.eyJu...
   isthmus edge --advertise edge.dc1.example.com:15012

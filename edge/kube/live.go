@@ -98,7 +98,7 @@ func managers(entries []metav1.ManagedFieldsEntry) []manager {
 // fields are the paths of managed fields, the longest that every object has.
 func fields(raw *metav1.FieldsV1) []string {
 	var tree map[string]any
-	if raw == nil || json.Unmarshal(raw.Raw, &tree) != nil {
+	if raw == nil || json.Unmarshal(raw.GetRawBytes(), &tree) != nil {
 		return nil
 	}
 	var paths []string
