@@ -31,6 +31,7 @@ func TestFaults(t *testing.T) {
 	t.Run("no CRD", func(t *testing.T) { testKindMissing(t, c) })
 	t.Run("CRD deleted", func(t *testing.T) { testKindDeleted(t, c) })
 	t.Run("rights taken away", func(t *testing.T) { testForbidden(t, c) })
+	t.Run("refused by policy", func(t *testing.T) { testPolicy(t, c) })
 	t.Run("told to slow down", func(t *testing.T) { testTooMany(t, c) })
 	t.Run("API server away", func(t *testing.T) { testAway(t, c) })
 }
@@ -177,4 +178,33 @@ func testAway(t *testing.T, c *cluster.Cluster) {
 		return err
 	})
 	z.waitDrift("and mended", func(d kube.Drift) bool { return d.Deleted })
+}
+
+const policyYAML = `{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicy, metadata: {name: redirects}, spec: {
+  matchConstraints: {resourceRules: [{apiGroups: [networking.istio.io], apiVersions: ["*"], operations: [CREATE, UPDATE], resources: [virtualservices]}]},
+  validations: [{expression: "object.metadata.name != 'policed' || object.spec.http[0].redirect.authority.startsWith('good')", message: "only good places", reason: Forbidden}]}}
+---
+{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicyBinding, metadata: {name: redirects}, spec: {policyName: redirects, validationActions: [Deny]}}
+`
+
+// A policy of the cluster forbids an object, which is not the same as forbidding us to write.
+func testPolicy(t *testing.T, c *cluster.Cluster) {
+	z := newZone(t, c, "policy", restricted(t, c))
+	z.apply(1, []*feedpb.Resource{virtualService(t, "faults", "policed", "good")})
+	c.Apply(policyYAML)
+	Eventually(t, "the policy is in force", func() error {
+		_ = z.Apply(2, []*feedpb.Resource{virtualService(t, "faults", "policed", time.Now().Format("bad-150405.000"))}, nil)
+		if len(z.Rejections()) == 0 {
+			return errors.New("nothing is refused")
+		}
+		return nil
+	})
+	z.waitRejected("VirtualService/faults/policed", "only good places")
+	z.waitApplied(2)
+	if told := z.told(); len(told) > 0 {
+		t.Errorf("conditions %v", told)
+	}
+	z.apply(3, []*feedpb.Resource{virtualService(t, "faults", "policed", "good again")})
+	z.waitTarget("faults", "policed", "good again")
+	z.waitRejected("VirtualService/faults/policed", "")
 }
