@@ -88,6 +88,8 @@ var doors = []door{
 	{"istio.io/istio/pilot/", []string{"edge/pilot"}, "a new Istio is work in one folder"},
 	{"istio.io/istio/", []string{"edge/pilot", "compiler/istio"}, "a new Istio is work in two folders; the compiler takes only its validation"},
 	{"istio.io/api/", []string{"edge/pilot", "edge/kube", "compiler/istio"}, "the plan is free of vendors"},
+	{"k8s.io/client-go/", []string{"edge/kube", "hub", "cli", "meshtest", "deploy"}, "in a zone's cluster only one package reads and writes"},
+	{"k8s.io/client-go/tools/leaderelection", []string{"edge/kube"}, "who writes into a cluster is decided where it is written"},
 	{"k8s.io/apiserver/", []string{"hub/apiserver"}, "the hub's API is one folder"},
 	{"k8s.io/apiextensions-apiserver/", []string{"hub/apiserver"}, "the hub's API is one folder"},
 	{"k8s.io/kubernetes/", []string{"hub/apiserver"}, "the hub's API is one folder"},
@@ -122,8 +124,8 @@ type wall struct {
 var walls = []wall{
 	{[]string{"agent", "machine", "identity", "cmd/isthmus-agent"}, []string{"istio.io/", "k8s.io/", "sigs.k8s.io/", "go.etcd.io/"},
 		"the agent runs on every machine: it is small, and a hole in the control plane's libraries is none in it"},
+	{[]string{"edge/kube"}, []string{module + "edge", "istio.io/istio/"}, "a cluster has its own istiod: its door needs Istio's nouns only"},
 	{[]string{"edge/pilot"}, []string{module + "edge"}, "Istio moves fast: its door is opened from outside only"},
-	{[]string{"edge/kube"}, []string{module + "edge"}, "Kubernetes moves fast: its door is opened from outside only"},
 	{[]string{"hub/apiserver"}, []string{module + "hub"}, "Kubernetes moves fast: its door is opened from outside only"},
 	{[]string{"examples/shop"}, []string{module + "api", module + "agent", "istio.io/", "k8s.io/"},
 		"an application knows nothing of the mesh"},

@@ -38,8 +38,8 @@ what runs there. It touches nothing that it has not made itself.`,
 			}
 			config.Log = logs.logger(c.streams.ErrOut)
 			config.DataDir = c.folder(config.DataDir, "edge")
-			cluster := config.Kubeconfig != "" || config.InCluster
-			if len(config.Advertise) == 0 && !cluster {
+			inKubernetes := config.Kubeconfig != "" || config.InCluster
+			if len(config.Advertise) == 0 && !inKubernetes {
 				address, err := reachable(config.Listen, hubsOf(config.HubAddresses, config.JoinToken))
 				if err != nil {
 					return err
@@ -47,8 +47,11 @@ what runs there. It touches nothing that it has not made itself.`,
 				config.Advertise = []string{address}
 			}
 			config.Ready = func(address string) {
-				whom := map[bool]string{false: "agents", true: "the cluster"}[cluster]
-				fmt.Fprintf(c.streams.Out, "The edge serves %s at %s.\n", whom, address)
+				if inKubernetes {
+					fmt.Fprintln(c.streams.Out, "The edge configures its cluster.")
+					return
+				}
+				fmt.Fprintf(c.streams.Out, "The edge serves agents at %s.\n", address)
 			}
 			collectOften()
 			return edge.Run(ctx, config)
@@ -64,6 +67,8 @@ what runs there. It touches nothing that it has not made itself.`,
 	flags.StringSliceVar(&config.HubAddresses, "hub", nil, "addresses of the hub's feed, HOST:PORT; default: those of the token")
 	flags.StringVar(&config.Kubeconfig, "kubeconfig", "", "kubeconfig of the cluster that this edge configures, in a zone of type kubernetes")
 	flags.BoolVar(&config.InCluster, "in-cluster", false, "configure the cluster in which this edge runs as a pod")
+	flags.StringVar(&config.LeaseNamespace, "lease-namespace", "", "namespace of the cluster in which several edges agree on one that writes; default: there is one")
+	command.MarkFlagsMutuallyExclusive("kubeconfig", "in-cluster")
 	flags.StringVar(&config.StatusListen, "status-listen", "", "loopback address for /healthz, /readyz, /metrics and profiles; default: none")
 	logs.addTo(flags)
 	command.AddCommand(c.edgeCacerts())

@@ -160,7 +160,9 @@ func (w *world) mayDo(t *testing.T) {
 	for question, want := range map[authorizationv1.ResourceAttributes]bool{
 		{Verb: "watch", Resource: "services"}: true,
 		{Verb: "patch", Group: "networking.istio.io", Resource: "virtualservices", Namespace: "shop"}:    true,
-		{Verb: "delete", Group: "security.istio.io", Resource: "peerauthentications", Namespace: "shop"}: false,
+		{Verb: "delete", Group: "security.istio.io", Resource: "peerauthentications", Namespace: "shop"}: true,
+		{Verb: "update", Group: "coordination.k8s.io", Resource: "leases", Namespace: Namespace}:         true,
+		{Verb: "update", Group: "coordination.k8s.io", Resource: "leases", Namespace: "istio-system"}:    false,
 		{Verb: "get", Resource: "secrets", Namespace: Namespace}:                                         false,
 		{Verb: "create", Resource: "pods", Namespace: Namespace}:                                         false,
 		{Verb: "patch", Group: "networking.istio.io", Resource: "envoyfilters", Namespace: "shop"}:       false,

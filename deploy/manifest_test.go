@@ -209,12 +209,16 @@ func TestPrivileges(t *testing.T) {
 	for _, role := range of[*rbacv1.ClusterRole](objects) {
 		fmt.Fprintf(&text, "everywhere\n%s", rules(role.Rules))
 	}
+	everywhere := text.String()
 	for _, role := range of[*rbacv1.Role](objects) {
 		fmt.Fprintf(&text, "in %s\n%s", role.Namespace, rules(role.Rules))
 	}
 	golden(t, "privileges", []byte(text.String()))
-	if got, want := text.String(), "everywhere\n"+rules(kube.Rules()); got != want {
+	if got, want := everywhere, "everywhere\n"+rules(kube.Rules()); got != want {
 		t.Errorf("the chart grants\n%s\nthe edge needs\n%s", got, want)
+	}
+	if got, want := strings.TrimPrefix(text.String(), everywhere), "in "+Namespace+"\n"+rules(kube.LeaseRules()); got != want {
+		t.Errorf("in its own namespace the chart grants\n%s\nthe edge needs\n%s", got, want)
 	}
 }
 
@@ -247,7 +251,7 @@ func TestRolesAreBoundToTheEdge(t *testing.T) {
 	for _, binding := range of[*rbacv1.ClusterRoleBinding](objects) {
 		count(binding.Subjects)
 	}
-	if subjects != roles || roles != 1 {
+	if subjects != roles || roles != 2 {
 		t.Errorf("%d subjects for %d roles", subjects, roles)
 	}
 }

@@ -3,11 +3,10 @@ package edge
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/isthmus-mesh/isthmus/api/problem"
 	"github.com/isthmus-mesh/isthmus/edge/kube"
@@ -15,115 +14,179 @@ import (
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
-// typeKubernetes is that of a zone which is a cluster, as the hub says it.
-const typeKubernetes = "kubernetes"
+// clusterProxy stands for all proxies of a cluster in receipts: its revision is in the cluster's API, where the
+// cluster's own istiod takes it from.
+const clusterProxy = "cluster"
 
-// serveCluster configures the cluster as soon as there is a configuration, until ctx ends.
-func (e *edge) serveCluster(ctx context.Context) error {
-	config, err := e.clusterAccess()
+// inKubernetes is whether the edge's zone is a cluster, which needs neither agents nor Pilot.
+func (c Config) inKubernetes() bool { return c.Kubeconfig != "" || c.InCluster }
+
+// assembleCluster makes the door to the cluster; nothing is dialled yet.
+func (e *edge) assembleCluster() error {
+	access, err := kube.Access(e.config.Kubeconfig)
 	if err != nil {
 		return err
-	}
-	select {
-	case <-e.zone.known:
-	case <-ctx.Done():
-		return nil
 	}
 	c := e.wallet.newest.Load()
-	e.cluster, err = kube.New(kube.Config{REST: config, Zone: c.zone, TrustDomain: c.trustDomain,
-		Events: clusterEvents{e}, Now: e.config.Now, Log: e.config.Log})
-	if err != nil {
-		return err
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return e.cluster.Run(ctx) })
-	e.zone.openCluster(e.cluster)
-	e.status.ready.Store(true)
-	e.config.Log.Info("serving the cluster", "api", config.Host, "revision", e.files.bundle.Revision())
-	if e.config.Ready != nil {
-		e.config.Ready(config.Host)
-	}
-	return group.Wait()
+	e.drifts = &drifts{conditions: e.conditions, now: e.config.Now}
+	e.cluster, err = kube.New(kube.Config{
+		REST: access, Zone: c.zone, TrustDomain: c.trustDomain, LeaseNamespace: e.config.LeaseNamespace, Identity: c.name,
+		Events: clusterEvents{e}, Log: e.config.Log, Now: e.config.Now,
+	})
+	return err
 }
 
-func (e *edge) clusterAccess() (*rest.Config, error) {
-	if e.config.InCluster {
-		config, err := rest.InClusterConfig()
-		if err != nil {
-			return nil, fmt.Errorf("the edge runs in no pod, or one without a service account: %w", err)
+// serveCluster writes the zone's configuration into the cluster, as soon as there is one.
+func (e *edge) serveCluster(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return e.cluster.Run(ctx) })
+	group.Go(func() error { return e.drifts.forget(ctx) })
+	group.Go(func() error {
+		select {
+		case <-e.zone.known:
+		case <-ctx.Done():
+			return nil
 		}
-		return config, nil
-	}
-	config, err := clientcmd.BuildConfigFromFlags("", e.config.Kubeconfig)
-	if err != nil {
-		return nil, fmt.Errorf("the cluster's kubeconfig: %w", err)
-	}
-	return config, nil
+		e.zone.openCluster(e.cluster)
+		e.status.ready.Store(true)
+		e.config.Log.Info("configuring the cluster", "revision", e.files.bundle.Revision())
+		if e.config.Ready != nil {
+			e.config.Ready("")
+		}
+		return nil
+	})
+	return group.Wait()
 }
 
 // openCluster gives the cluster everything known, and every revision from now on.
 func (z *zone) openCluster(c *kube.Cluster) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	z.cluster.Store(c)
+	z.cluster = c
 	all := feed.Revision{Number: z.bundle.Revision()}
 	z.bundle.Each("", func(r *feedpb.Resource) { all.Upserts = append(all.Upserts, r) })
-	z.placeInCluster(c, all)
+	z.placeInCluster(all)
 }
 
-// placeInCluster gives the cluster its part of a revision. A zone of another type has no part in it.
-func (z *zone) placeInCluster(c *kube.Cluster, revision feed.Revision) {
+// placeInCluster gives the cluster its part of a revision. Caller holds mu.
+func (z *zone) placeInCluster(revision feed.Revision) {
 	info, err := z.info()
-	if err != nil || info.Type != typeKubernetes {
-		z.conditions.set("Type", problem.ZoneTypeWrong.Because("zone %s is of type %q, and this edge configures a cluster", z.name, info.GetType()))
+	if err == nil && info.Type != "kubernetes" {
+		z.conditions.set("Type", problem.ZoneTypeWrong.Because("zone %s is of type %q, and this edge configures a cluster", z.name, info.Type))
 		return
 	}
 	z.conditions.set("Type", nil)
-	c.SetClaims(info.Claims)
+	if err == nil { // what cannot be read was reported; then the last claims hold
+		z.cluster.SetClaims(claims(info))
+	}
 	var upserts []*feedpb.Resource
 	for _, r := range revision.Upserts {
 		if !ours(r.Name) {
 			upserts = append(upserts, r)
 		}
 	}
-	c.Apply(revision.Number, upserts, revision.Removed)
+	var removed []string
+	for _, name := range revision.Removed {
+		if !ours(name) {
+			removed = append(removed, name)
+		}
+	}
+	_ = z.cluster.Apply(revision.Number, upserts, removed) // what is wrong reaches the hub as rejections
 }
 
-// clusterProxy stands for all proxies of a cluster: what it acknowledges is in the cluster's API server, from where
-// the cluster's own istiod takes it.
-const clusterProxy = "cluster"
+// claims are workspaces by namespace.
+func claims(info *feedpb.ZoneInfo) map[string]string {
+	byNamespace := make(map[string]string, len(info.Claims))
+	for _, c := range info.Claims {
+		byNamespace[c.Namespace] = c.Workspace
+	}
+	return byNamespace
+}
+
+// clusterInventory is everything the edge has to report of a cluster. An edge that does not lead has nothing.
+func (e *edge) clusterInventory() *feedpb.ReportRequest {
+	all := &feedpb.ReportRequest{Reset_: true, Workloads: e.cluster.Workloads(), Conditions: e.conditions.all(), ConditionsSet: true}
+	if revision := e.cluster.Applied(); e.cluster.Leading() && revision > 0 {
+		all.Receipts, all.Rejections = clusterReceipts(revision), e.cluster.Rejections()
+	}
+	return all
+}
 
 func clusterReceipts(revision int64) []*feedpb.Receipt {
 	return []*feedpb.Receipt{{Revision: revision, Proxies: []string{clusterProxy}}}
 }
 
 // clusterEvents reports to the hub what happens in the cluster; it is a [kube.Events].
-type clusterEvents struct{ e *edge }
+type clusterEvents struct{ *edge }
 
-// Applied implements [kube.Events].
-func (c clusterEvents) Applied(revision int64) {
-	c.e.client.Report(&feedpb.ReportRequest{Receipts: clusterReceipts(revision)})
+// Workloads implements [kube.Events].
+func (e clusterEvents) Workloads(upserts []*feedpb.Workload, gone []string) {
+	e.client.Report(&feedpb.ReportRequest{Workloads: upserts, WorkloadsGone: gone})
 }
 
 // Rejected implements [kube.Events].
-func (c clusterEvents) Rejected(r *feedpb.Rejection) {
-	c.e.client.Report(&feedpb.ReportRequest{Rejections: []*feedpb.Rejection{r}})
+func (e clusterEvents) Rejected(r *feedpb.Rejection) {
+	e.client.Report(&feedpb.ReportRequest{Rejections: []*feedpb.Rejection{r}})
 }
 
-// Drifted implements [kube.Events]. What was put back stays told until the edge starts anew: somebody has to
-// learn of it.
-func (c clusterEvents) Drifted(d kube.Drift) {
-	who := "it was removed"
-	if d.Manager != "" {
-		who = "it was changed by " + d.Manager
-	}
-	c.e.conditions.set("Drift/"+d.Resource, problem.Drifted.Because("%s: %s, seen %s", d.Resource, who, d.At.UTC().Format(time.RFC3339)))
+// Applied implements [kube.Events].
+func (e clusterEvents) Applied(revision int64) {
+	e.client.Report(&feedpb.ReportRequest{Receipts: clusterReceipts(revision)})
 }
+
+// Drifted implements [kube.Events].
+func (e clusterEvents) Drifted(d kube.Drift) { e.drifts.add(d) }
 
 // Condition implements [kube.Events].
-func (c clusterEvents) Condition(place string, err *problem.Error) { c.e.conditions.set(place, err) }
+func (e clusterEvents) Condition(place string, err *problem.Error) {
+	e.conditions.set("Cluster/"+place, err)
+}
 
-// Workloads implements [kube.Events].
-func (c clusterEvents) Workloads(upserts []*feedpb.Workload, gone []string) {
-	c.e.client.Report(&feedpb.ReportRequest{Workloads: upserts, WorkloadsGone: gone})
+// driftShown is how long a drift is shown after it was mended: long enough to be seen, not so long that
+// it seems to go on.
+const driftShown = 10 * time.Minute
+
+// drifts are what others did to our objects lately, as one condition.
+type drifts struct {
+	conditions *conditions
+	now        func() time.Time
+
+	mu    sync.Mutex // also orders the condition
+	count int
+	last  time.Time
+}
+
+func (d *drifts) add(one kube.Drift) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.count++
+	d.last = d.now()
+	text := one.String()
+	if d.count > 1 {
+		text += fmt.Sprintf(", and %d times before others were", d.count-1)
+	}
+	d.conditions.set("Drift", problem.DriftMended.Because("%s", text))
+}
+
+// forget ends the condition in time, until ctx ends.
+func (d *drifts) forget(ctx context.Context) error {
+	tick := time.NewTicker(driftShown / 10)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			d.expire()
+		}
+	}
+}
+
+func (d *drifts) expire() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.count > 0 && d.now().Sub(d.last) > driftShown {
+		d.count = 0
+		d.conditions.set("Drift", nil)
+	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/isthmus-mesh/isthmus/edge/admission"
 )
 
-// Config is how an edge is run. Only DataDir and Listen are always required; JoinToken is on the
-// first start.
+// Config is how an edge is run. DataDir is required, and Listen in a zone of machines; JoinToken is on
+// the first start.
 type Config struct {
 	// DataDir keeps everything; it is made when missing, for its owner only.
 	DataDir string
@@ -26,6 +26,13 @@ type Config struct {
 	Advertise []string
 	// Name of the edge in its zone; empty means the host's name.
 	Name string
+	// Kubeconfig is the file that leads to the cluster that the zone is, InCluster that the edge runs in it. With
+	// neither it is a zone of machines; with one, Listen and Advertise are not used.
+	Kubeconfig string
+	InCluster  bool
+	// LeaseNamespace is where the edges of a cluster agree on the one that writes; empty means that there is
+	// one edge only.
+	LeaseNamespace string
 	// Version of the program, for people.
 	Version string
 	// StatusListen is the "host:port" of /healthz, /readyz, /metrics and /debug/pprof/; empty means none. It is neither
@@ -37,11 +44,6 @@ type Config struct {
 	Lease time.Duration
 	// Forget is how long after that its proxy may be unreachable until it is forgotten; 0 means 24 h.
 	Forget time.Duration
-	// Kubeconfig is a file; with it, or InCluster, the edge is that of a Kubernetes zone: it configures the
-	// cluster, and no agents. Listen is not used then.
-	Kubeconfig string
-	// InCluster uses the service account of the pod that the edge runs in.
-	InCluster bool
 	// Log is required.
 	Log *slog.Logger
 	// Now is the clock; nil means [time.Now].
@@ -50,12 +52,9 @@ type Config struct {
 	Ready func(address string)
 }
 
-// kubernetes says whether the edge is that of a cluster.
-func (c Config) kubernetes() bool { return c.Kubeconfig != "" || c.InCluster }
-
 // withDefaults fills what may be empty, and refuses what may not.
 func (c Config) withDefaults() (Config, error) {
-	if c.DataDir == "" || c.Listen == "" && !c.kubernetes() || c.Log == nil {
+	if c.DataDir == "" || c.Listen == "" && !c.inKubernetes() || c.Log == nil {
 		return c, errors.New("an edge needs a data directory, an address to listen on and a log")
 	}
 	if c.Name == "" {

@@ -37,8 +37,10 @@ type edge struct {
 	zone       *zone
 	roster     *roster.Roster
 	client     *feed.Client
-	pilot      *pilot.Pilot  // set before the roster runs
-	cluster    *kube.Cluster // of a Kubernetes zone
+	pilot      *pilot.Pilot // set before the roster runs
+	// cluster and drifts are those of a zone that is one; then there is no listener, roster or pilot.
+	cluster *kube.Cluster
+	drifts  *drifts
 }
 
 // Run runs an edge until ctx ends, and then returns nil. Without a configuration on disk it waits for
@@ -57,7 +59,7 @@ func Run(ctx context.Context, config Config) error {
 	}
 	defer unlock()
 	e := &edge{config: config}
-	if !config.kubernetes() {
+	if !config.inKubernetes() {
 		if e.listener, err = listen(config.Listen); err != nil {
 			return err
 		}
@@ -110,6 +112,9 @@ func (e *edge) assemble() (err error) {
 		return err
 	}
 	e.zone = newZone(c.zone, e.files.bundle, e.conditions, e.files.saved("bundle"))
+	if e.config.inKubernetes() {
+		return e.assembleCluster()
+	}
 	e.roster, err = roster.New(e.rosterConfig())
 	e.files.damaged("workloads", err)
 	return nil
@@ -149,7 +154,7 @@ func (e *edge) run(ctx context.Context) error {
 	group.Go(func() error { return e.files.retry(ctx) })
 	group.Go(func() error { return e.status.serve(ctx, e.config.StatusListen) })
 	group.Go(func() error {
-		if e.config.kubernetes() {
+		if e.cluster != nil {
 			return e.serveCluster(ctx)
 		}
 		return e.serve(ctx, start)

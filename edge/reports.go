@@ -30,10 +30,10 @@ func (e events) Rejected(r *feedpb.Rejection) {
 
 // inventory is everything the edge has to report.
 func (e *edge) inventory() *feedpb.ReportRequest {
-	all := &feedpb.ReportRequest{Reset_: true, Workloads: e.roster.Inventory(), Conditions: e.conditions.all(), ConditionsSet: true}
-	if c := e.zone.cluster.Load(); c != nil {
-		all.Workloads, all.Receipts, all.Rejections = c.Inventory(), clusterReceipts(c.Applied()), c.Rejections()
+	if e.cluster != nil {
+		return e.clusterInventory()
 	}
+	all := &feedpb.ReportRequest{Reset_: true, Workloads: e.roster.Inventory(), Conditions: e.conditions.all(), ConditionsSet: true}
 	if p := e.zone.pilot.Load(); p != nil {
 		all.Receipts, all.Rejections = receipts(p), p.Rejections()
 	}

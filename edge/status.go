@@ -45,7 +45,7 @@ func (s *status) handler() http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { s.write(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if !s.ready.Load() {
-			http.Error(w, "agents are not served yet: the edge waits for its first configuration from the hub", http.StatusServiceUnavailable)
+			http.Error(w, "nothing is served yet: the edge waits for its first configuration from the hub", http.StatusServiceUnavailable)
 			return
 		}
 		s.write(w, "ready")

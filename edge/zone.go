@@ -32,8 +32,8 @@ type zone struct {
 
 	// pilot is nil until open.
 	pilot   atomic.Pointer[pilot.Pilot]
-	cluster atomic.Pointer[kube.Cluster]
-	mu      sync.Mutex // orders what Pilot is given, and guards newborn
+	mu      sync.Mutex // orders what Pilot or the cluster is given, and guards cluster and newborn
+	cluster *kube.Cluster
 	newborn newborn
 }
 
@@ -68,14 +68,15 @@ func (z *zone) serve(revision feed.Revision) {
 		z.forget(name)
 	}
 	z.bundle.Put(revision)
+	if z.cluster != nil {
+		z.placeInCluster(revision)
+		return
+	}
 	z.place(revision)
 }
 
 // place gives Pilot its part of a revision, and the services that the bundle lacks.
 func (z *zone) place(revision feed.Revision) {
-	if c := z.cluster.Load(); c != nil {
-		z.placeInCluster(c, revision)
-	}
 	p := z.pilot.Load()
 	if p == nil {
 		return

@@ -38,6 +38,9 @@ func New(t testing.TB) *World {
 // stage is the test that goes on now, which is told of failures: the world's own, or a part of it.
 type stage struct{ testing.TB }
 
+// T is the test that goes on now, for packages that put more into the world.
+func (w *World) T() testing.TB { return w.t }
+
 // Run runs a part of the test, as testing.T.Run does: while it goes on, what fails in the world is its
 // failure. Parts do not run in parallel.
 func (w *World) Run(t *testing.T, name string, part func(*testing.T)) bool {

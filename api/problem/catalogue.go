@@ -119,26 +119,26 @@ var (
 		"An edge cannot read something the hub sent.",
 		"Run the same version of hub and edge"}
 	ClusterAway = Problem{"ISM4011", "ClusterAway",
-		"An edge does not reach the API server of its cluster; what is there goes on.",
-		"Check that the API server runs and that the edge reaches it"}
-	ClusterForbids = Problem{"ISM4012", "ClusterForbids",
-		"The cluster does not let the edge read or write a kind.",
-		"Give the edge's service account the rights of its ClusterRole again"}
-	KindNotServed = Problem{"ISM4013", "KindNotServed",
-		"The cluster does not know a kind of Istio's objects.",
-		"Install Istio's CRDs, of version 1.22 or later"}
-	ObjectInTheWay = Problem{"ISM4014", "ObjectInTheWay",
-		"An object of the cluster that is not ours has the name of one that is wanted; it was not touched.",
-		"Remove the object from the cluster or rename it, or remove the intent"}
-	ClusterRefused = Problem{"ISM4015", "ClusterRefused",
-		"The cluster's API server refused an object.",
-		"Correct what the message names and apply again"}
+		"The edge of a Kubernetes zone gets no answer from the cluster's API; what is there goes on, changes wait.",
+		"Check that the API server runs and that the edge reaches it, and what the message names besides"}
+	KindNotServed = Problem{"ISM4012", "KindNotServed",
+		"The cluster of a zone does not know a kind of object that the zone needs.",
+		"Install Istio's CRDs in the cluster, of the version of its istiod; the edge goes on by itself"}
+	ClusterForbids = Problem{"ISM4013", "ClusterForbids",
+		"The cluster of a zone does not let the edge do what it must.",
+		"Give the edge's service account the ClusterRole of the Helm chart again; the edge goes on by itself"}
+	DriftMended = Problem{"ISM4014", "DriftMended",
+		"Somebody changed or deleted an object of Isthmus in the cluster of a zone; it was put back.",
+		"Change the intent in the hub instead, or stop the program that does it"}
+	ObjectTaken = Problem{"ISM4015", "ObjectTaken",
+		"An object in the cluster of a zone is not Isthmus's and has the name of one that should be.",
+		"Delete that object if Isthmus is to have its place, or rename the intent"}
 	NamespaceMissing = Problem{"ISM4016", "NamespaceMissing",
-		"A namespace that belongs to a workspace does not exist in the cluster.",
-		"Create the namespace, or correct spec.zones of the Workspace"}
-	Drifted = Problem{"ISM4017", "Drifted",
-		"Somebody changed an object of ours in the cluster; it was put back.",
-		"Change the intent instead; to own the object yourself, remove the intent"}
+		"The cluster of a zone has no such namespace, so an object waits for it.",
+		"Create the namespace, or take the intent back"}
+	ClusterRefused = Problem{"ISM4017", "RefusedByCluster",
+		"The API server of a zone's cluster, or an admission webhook, refuses an object.",
+		"Correct what the message names, in the intent or in the cluster's policy"}
 	ZoneTypeWrong = Problem{"ISM4018", "ZoneTypeWrong",
 		"An edge runs for another type of zone than the zone is of.",
 		"Start it with --kubeconfig or --in-cluster for a cluster, without for machines"}
@@ -200,8 +200,8 @@ var Catalogue = []Problem{
 	RefNotFound, HostnameNotListed, NotAllowed, NoMatchingHostname,
 	TokenMalformed, TokenUnknown, TokenExpired, TokenUsed, TokenForeign, IdentityRefused, PeerUntrusted, RequestInvalid,
 	ResourceTooLarge, StateNotSaved, StateCorrupt, InstanceTaken, RegistrationInvalid, WorkloadUnknown, HubAway,
-	CertificateEnding, ZoneMoved, ResourceUnreadable, ClusterAway, ClusterForbids, KindNotServed, ObjectInTheWay,
-	ClusterRefused, NamespaceMissing, Drifted, ZoneTypeWrong,
+	CertificateEnding, ZoneMoved, ResourceUnreadable,
+	ClusterAway, KindNotServed, ClusterForbids, DriftMended, ObjectTaken, NamespaceMissing, ClusterRefused, ZoneTypeWrong,
 	EdgeAway, EnvoyNotReady, EnvoyMissing, RenewalFailing, ApplicationUnhealthy, CaptureFailed, ConfigurationRejected,
 	CacheNotSaved, CacheDamaged, RegistrationDoubtful, NotJoined, AlreadyJoined, AgentNotRunning, SettingInvalid, NamesUnanswered,
 }

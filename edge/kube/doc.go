@@ -1,18 +1,23 @@
-// Package kube is the door to a Kubernetes cluster that runs Istio already: it brings Istio's objects in the
-// cluster to what the hub wants of the zone, keeps them so, and tells what runs there.
+// Package kube is the door to a Kubernetes cluster that runs Istio already: it writes the zone's
+// configuration as Istio objects, keeps them as they should be, and tells what runs there. The cluster's
+// own istiod stays in charge of its proxies.
+//
+// Down: [Cluster.Apply] takes revisions of the feed, and workers bring the cluster to that state by
+// server-side apply. Up: [Events] hears of workloads, refusals, drift and the newest revision applied.
 //
 // Invariants:
-//  1. What is not ours is not touched. Ours is what carries both labels of [Config.Zone]; an object of the same
-//     kind, namespace and name without them is in the way: it stays, and the intent that wanted the place is
-//     told.
-//  2. One object that cannot be written stops no other.
-//  3. Nothing is written that the cluster has already: what is there is read from a cache first.
-//  4. What somebody changes behind our back is put back at once, and told with who changed it.
-//  5. Nothing is removed before the whole of a revision is known.
+//  1. Ours is what carries both labels, [ManagedBy] and [ZoneLabel] of this zone. Nothing else is ever
+//     changed or deleted; where such an object is in the way, that is reported and ours waits.
+//  2. What is there already costs no request: the caches of watches are compared first.
+//  3. One object that cannot be written delays no other; each has its own retries.
+//  4. What others change or delete of ours is put back at once, and reported with who and when. Taking
+//     the labels away is the way to take an object over: from then on it is in the way.
+//  5. Nothing is deleted before the first Apply, nor while not leading.
+//  6. An endpoint's change is told in the call that brings it.
 //
-// [Cluster.Apply] takes revisions; [Cluster.Run] does the work. Writers take names of objects from one queue,
-// which keeps an object out of two hands, and repeats what failed, later each time. Whatever changes, in the
-// intent or in the cluster, is a name in that queue.
+// How it is built: a table is what a watch has seen of one kind, stripped to what is compared. Changes of
+// tables and calls of Apply put names into a queue; reconciling a name looks at what is wanted and what is
+// there, and makes at most one step. The inventory is another reader of tables, without a queue.
 //
-// Events are told from the writers' and watchers' goroutines and must not block.
+// A Cluster's methods may be called from any goroutine.
 package kube

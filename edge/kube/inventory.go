@@ -1,204 +1,215 @@
 package kube
 
 import (
-	"context"
-	"errors"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 
 	"google.golang.org/protobuf/proto"
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/client-go/informers"
-	corelisters "k8s.io/client-go/listers/core/v1"
-	discoverylisters "k8s.io/client-go/listers/discovery/v1"
-	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/util/workqueue"
 
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
-// inventory knows the workloads of the namespaces that belong to workspaces: the pods behind each Service.
-// It looks at one Service at a time, whenever something of it changed.
+// inventory makes workloads of pods behind services. Its tables call it with every change; what follows
+// is worked out and told in that call.
 type inventory struct {
-	config Config
-	synced []cache.InformerSynced
-	// services, slices and pods are the cluster's.
-	services corelisters.ServiceLister
-	slices   discoverylisters.EndpointSliceLister
-	pods     corelisters.PodLister
-	queue    workqueue.TypedInterface[serviceName]
+	tell        func(upserts []*feedpb.Workload, gone []string)
+	trustDomain string
 
-	mu        sync.Mutex // guards what follows
-	claims    map[string]string
-	workloads map[serviceName]map[string]*feedpb.Workload
+	services *table[service]
+	slices   *table[slice]
+	pods     *table[pod]
+	nodes    *table[node]
+
+	mu      sync.Mutex // guards what follows and orders what is told
+	claims  map[string]string
+	telling bool
+	// slicesOf are the names of slices by service, and slicesWith those by pod.
+	slicesOf, slicesWith index
+	// named are the namespaces of pods that are workloads, by the pods' names.
+	named index
+	known map[string][]*feedpb.Workload // by pod
 }
 
-type serviceName struct{ namespace, name string }
-
-func newInventory(config Config, factory informers.SharedInformerFactory) (*inventory, error) {
-	core, discovery := factory.Core().V1(), factory.Discovery().V1()
-	i := &inventory{
-		config: config, services: core.Services().Lister(), slices: discovery.EndpointSlices().Lister(), pods: core.Pods().Lister(),
-		queue: workqueue.NewTyped[serviceName](), claims: map[string]string{}, workloads: map[serviceName]map[string]*feedpb.Workload{},
-	}
-	var failed error
-	listen := func(informer cache.SharedIndexInformer, seen func(any)) {
-		failed = errors.Join(failed, informer.SetTransform(slimObject))
-		registration, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-			AddFunc: seen, UpdateFunc: func(_, o any) { seen(o) }, DeleteFunc: seen,
-		})
-		failed = errors.Join(failed, err)
-		i.synced = append(i.synced, registration.HasSynced)
-	}
-	listen(core.Services().Informer(), i.serviceSeen)
-	listen(discovery.EndpointSlices().Informer(), i.sliceSeen)
-	listen(core.Pods().Informer(), i.podSeen)
-	return i, failed
+func newInventory(trustDomain string, tell func([]*feedpb.Workload, []string)) *inventory {
+	i := &inventory{tell: tell, trustDomain: trustDomain, slicesOf: index{}, slicesWith: index{}, named: index{}, known: map[string][]*feedpb.Workload{}}
+	i.services = newTable(readService, i.serviceChanged, i.synced)
+	i.slices = newTable(readSlice, i.sliceChanged, i.synced)
+	i.pods = newTable(readPod, i.podChanged, i.synced)
+	i.nodes = newTable(readNode, i.nodeChanged, i.synced)
+	return i
 }
 
-// slimObject drops what nobody looks at and every object has.
-func slimObject(o any) (any, error) {
-	if object, is := o.(metav1.Object); is {
-		object.SetManagedFields(nil)
-		object.SetAnnotations(nil)
+// index is a set of names by name.
+type index map[string]map[string]struct{}
+
+func (i index) add(key, name string) {
+	if i[key] == nil {
+		i[key] = map[string]struct{}{}
 	}
-	return o, nil
+	i[key][name] = struct{}{}
 }
 
-// last is the object of an event, also of one that came late.
-func last(o any) any {
-	if gone, is := o.(cache.DeletedFinalStateUnknown); is {
-		return gone.Obj
-	}
-	return o
-}
-
-func (i *inventory) serviceSeen(o any) {
-	if s, is := last(o).(*corev1.Service); is {
-		i.queue.Add(serviceName{s.Namespace, s.Name})
+func (i index) drop(key, name string) {
+	delete(i[key], name)
+	if len(i[key]) == 0 {
+		delete(i, key)
 	}
 }
 
-func (i *inventory) sliceSeen(o any) {
-	if s, is := last(o).(*discoveryv1.EndpointSlice); is {
-		if name := s.Labels[discoveryv1.LabelServiceName]; name != "" {
-			i.queue.Add(serviceName{s.Namespace, name})
-		}
-	}
-}
-
-// podSeen has the services looked at that pick the pod: its labels and account are part of the workload.
-func (i *inventory) podSeen(o any) {
-	pod, is := last(o).(*corev1.Pod)
-	if !is {
-		return
-	}
-	services, err := i.services.Services(pod.Namespace).List(labels.Everything())
-	if err != nil {
-		return // a lister of a cache has no errors
-	}
-	for _, s := range services {
-		if len(s.Spec.Selector) > 0 && labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(pod.Labels)) {
-			i.queue.Add(serviceName{s.Namespace, s.Name})
-		}
-	}
-}
-
-// setClaims says which namespaces belong to which workspaces. Services of all of them are looked at again.
-func (i *inventory) setClaims(claims []*feedpb.Claim) {
-	next := map[string]string{}
-	for _, claim := range claims {
-		next[claim.Namespace] = claim.Workspace
-	}
+// SetClaims says which namespaces are whose: workspaces by namespace. Pods of others are no workloads.
+func (c *Cluster) SetClaims(claims map[string]string) {
+	i := c.inventory
 	i.mu.Lock()
-	changed := !maps.Equal(i.claims, next)
-	i.claims = next
-	var known []serviceName
-	for name := range i.workloads {
-		known = append(known, name)
-	}
-	i.mu.Unlock()
-	if !changed {
+	defer i.mu.Unlock()
+	if maps.Equal(i.claims, claims) {
 		return
 	}
-	for _, name := range known {
-		i.queue.Add(name)
-	}
-	services, err := i.services.List(labels.Everything())
-	if err != nil {
-		return // as above
-	}
-	for _, s := range services {
-		i.queue.Add(serviceName{s.Namespace, s.Name})
-	}
+	i.claims = maps.Clone(claims)
+	i.refreshAll()
 }
 
-// run looks at services as they change, until ctx ends.
-func (i *inventory) run(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, i.queue.ShutDown)
-	defer stop()
-	if !cache.WaitForCacheSync(ctx.Done(), i.synced...) {
+// Workloads returns all that this edge answers for; none while it does not lead.
+func (c *Cluster) Workloads() []*feedpb.Workload {
+	i := c.inventory
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !i.telling {
 		return nil
 	}
-	for {
-		name, done := i.queue.Get()
-		if done {
-			return nil
-		}
-		i.look(name)
-		i.queue.Done(name)
-	}
-}
-
-// look compares the workloads of a service with what was told of it.
-func (i *inventory) look(name serviceName) {
-	i.mu.Lock()
-	workspace := i.claims[name.namespace]
-	i.mu.Unlock()
-	now := map[string]*feedpb.Workload{}
-	if service, err := i.services.Services(name.namespace).Get(name.name); err == nil && workspace != "" {
-		now = i.workloadsOf(service, workspace)
-	}
-	upserts, gone := i.replace(name, now)
-	if len(upserts)+len(gone) > 0 {
-		i.config.Events.Workloads(upserts, gone)
-	}
-}
-
-func (i *inventory) replace(name serviceName, now map[string]*feedpb.Workload) (upserts []*feedpb.Workload, gone []string) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	before := i.workloads[name]
-	for _, key := range slices.Sorted(maps.Keys(now)) {
-		if before[key] == nil || !proto.Equal(before[key], now[key]) {
-			upserts = append(upserts, now[key])
-		}
-	}
-	for key := range before {
-		if now[key] == nil {
-			gone = append(gone, key)
-		}
-	}
-	slices.SortFunc(gone, strings.Compare)
-	i.workloads[name] = now
-	if len(now) == 0 {
-		delete(i.workloads, name)
-	}
-	return upserts, gone
-}
-
-// all are the workloads known now.
-func (i *inventory) all() []*feedpb.Workload {
-	i.mu.Lock()
-	defer i.mu.Unlock()
 	var all []*feedpb.Workload
-	for _, workloads := range i.workloads {
-		all = slices.AppendSeq(all, maps.Values(workloads))
+	for _, pod := range slices.Sorted(maps.Keys(i.known)) {
+		all = append(all, i.known[pod]...)
 	}
 	return all
+}
+
+// open begins to tell, with everything; close ends it.
+func (i *inventory) open() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.telling = true
+	var all []*feedpb.Workload
+	for _, workloads := range i.known {
+		all = append(all, workloads...)
+	}
+	if len(all) > 0 {
+		i.tell(all, nil)
+	}
+}
+
+func (i *inventory) close() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.telling = false
+}
+
+// complete is whether all tables are; before, half the workloads would look gone.
+func (i *inventory) complete() bool {
+	return i.services.isReady() && i.slices.isReady() && i.pods.isReady() && i.nodes.isReady()
+}
+
+func (i *inventory) synced() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.refreshAll()
+}
+
+func (i *inventory) serviceChanged(key string, _, _ *service) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	var pods []string
+	for name := range i.slicesOf[key] {
+		if s := i.slices.get(name); s != nil {
+			pods = slices.AppendSeq(pods, maps.Keys(s.endpoints))
+		}
+	}
+	i.refresh(pods)
+}
+
+func (i *inventory) sliceChanged(key string, before, after *slice) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	var pods []string
+	if before != nil {
+		i.slicesOf.drop(before.service, key)
+		for pod := range before.endpoints {
+			i.slicesWith.drop(pod, key)
+			pods = append(pods, pod)
+		}
+	}
+	if after != nil {
+		i.slicesOf.add(after.service, key)
+		for pod := range after.endpoints {
+			i.slicesWith.add(pod, key)
+			pods = append(pods, pod)
+		}
+	}
+	i.refresh(pods)
+}
+
+func (i *inventory) podChanged(key string, _, _ *pod) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.refresh([]string{key})
+}
+
+func (i *inventory) nodeChanged(name string, before, after *node) {
+	if before != nil && after != nil && *before == *after {
+		return // its heartbeat
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	var pods []string
+	for key, p := range i.pods.all() {
+		if p.node == name {
+			pods = append(pods, key)
+		}
+	}
+	i.refresh(pods)
+}
+
+// refreshAll works everything out again. Caller holds mu.
+func (i *inventory) refreshAll() {
+	i.refresh(slices.AppendSeq(slices.Collect(maps.Keys(i.slicesWith)), maps.Keys(i.known)))
+}
+
+// refresh works pods out again and tells what changed. Caller holds mu.
+func (i *inventory) refresh(pods []string) {
+	if !i.complete() {
+		return
+	}
+	old, fresh := map[string]*feedpb.Workload{}, map[string]*feedpb.Workload{}
+	for _, pod := range i.withTwins(pods) {
+		for _, w := range i.known[pod] {
+			old[w.Name] = w
+		}
+		delete(i.known, pod)
+		if made := i.workloadsOf(pod); len(made) > 0 {
+			i.known[pod] = made
+			for _, w := range made {
+				fresh[w.Name] = w
+			}
+		}
+	}
+	i.report(old, fresh)
+}
+
+// report tells a difference. Caller holds mu.
+func (i *inventory) report(old, fresh map[string]*feedpb.Workload) {
+	var upserts []*feedpb.Workload
+	var gone []string
+	for _, name := range slices.Sorted(maps.Keys(fresh)) {
+		if !proto.Equal(old[name], fresh[name]) {
+			upserts = append(upserts, fresh[name])
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(old)) {
+		if fresh[name] == nil {
+			gone = append(gone, name)
+		}
+	}
+	if i.telling && len(upserts)+len(gone) > 0 {
+		i.tell(upserts, gone)
+	}
 }

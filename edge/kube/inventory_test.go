@@ -1,66 +1,79 @@
 package kube_test
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"google.golang.org/protobuf/proto"
 
+	"github.com/isthmus-mesh/isthmus/edge/kube"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
+	. "github.com/isthmus-mesh/isthmus/meshtest"
+	cluster "github.com/isthmus-mesh/isthmus/meshtest/kube"
 )
 
-const store = `apiVersion: v1
-kind: Node
-metadata: {name: node-1}
+const inventoryYAML = `
+{apiVersion: v1, kind: Node, metadata: {name: n1, labels: {topology.kubernetes.io/region: r1, topology.kubernetes.io/zone: z1}}}
 ---
-apiVersion: v1
-kind: Service
-metadata: {namespace: shop, name: reviews}
-spec:
-  selector: {app: reviews}
-  ports: [{name: http-web, port: 9080, targetPort: 8080}, {name: odd, port: 9999, targetPort: 9999}]
+{apiVersion: v1, kind: Service, metadata: {namespace: NS, name: reviews}, spec: {ports: [
+  {name: http-web, port: 80, targetPort: 9080}, {name: admin, port: 81}, {name: x, port: 82, appProtocol: grpc}, {name: dns, port: 53, protocol: UDP}]}}
 ---
-apiVersion: v1
-kind: Pod
-metadata: {namespace: shop, name: reviews-1, labels: {app: reviews, version: v2}}
-spec:
-  nodeName: node-1
-  serviceAccountName: books
-  containers: [{name: app, image: none}]
+{apiVersion: v1, kind: Pod, metadata: {namespace: NS, name: reviews-0, labels: {version: v1}}, spec: {nodeName: n1, serviceAccountName: sa, containers: [{name: istio-proxy, image: x, env: [{name: ISTIO_META_MESH_ID, value: m1}]}]}}
+---
+{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {namespace: NS, name: reviews-1, labels: {kubernetes.io/service-name: reviews, endpointslice.kubernetes.io/managed-by: hand}}, addressType: IPv4,
+  ports: [{name: http-web, port: 9080}, {name: admin, port: 81}, {name: x, port: 82}], endpoints: [{addresses: [10.1.0.1], conditions: {ready: READY}, targetRef: {kind: Pod, namespace: NS, name: reviews-0}}]}
 `
 
-const podReady = `{"status":{"phase":"Running","podIP":"10.1.2.3","podIPs":[{"ip":"10.1.2.3"}],"conditions":[{"type":"Ready","status":"True"}]}}`
+func testInventory(t *testing.T, c *cluster.Cluster) {
+	namespaced(c, "inv")
+	z := newZone(t, c, "inv", func(config *kube.Config) { config.TrustDomain = "td" })
+	z.SetClaims(map[string]string{"inv": "shop"})
+	text := func(namespace, ready string) string { return replace(inventoryYAML, "NS", namespace, "READY", ready) }
+	c.Apply(text("inv", "true"))
+	want := &feedpb.Workload{
+		Name: "reviews-0", Workspace: "shop", Service: "reviews", Version: "v1", Host: "n1", Healthy: true, Connected: true, Role: "sidecar",
+		Identity: "spiffe://td/ns/inv/sa/sa",
+		Labels:   map[string]string{"version": "v1", "topology.kubernetes.io/region": "r1", "topology.kubernetes.io/zone": "z1"},
+		Ports:    []*feedpb.Port{{Port: 80, Protocol: "http", Target: 9080}, {Port: 81}, {Port: 82, Protocol: "grpc"}},
+	}
+	z.waitWorkloads(want)
+	c.Apply(text("inv", "false"))
+	want.Healthy, want.Reason = false, "the pod is not ready"
+	z.waitWorkloads(want)
+	if istio := z.Istio(); !slices.Equal(istio.MeshIDs, []string{"m1"}) {
+		t.Errorf("Istio %+v", istio)
+	}
+	namespaced(c, "inv2") // a pod of the same name
+	c.Apply(text("inv2", "true"))
+	z.SetClaims(map[string]string{"inv": "shop", "inv2": "shop2"})
+	twin := proto.CloneOf(want)
+	want.Name, twin.Name, twin.Workspace, twin.Healthy, twin.Reason, twin.Identity = "reviews-0.inv", "reviews-0.inv2", "shop2", true, "", "spiffe://td/ns/inv2/sa/sa"
+	z.waitWorkloads(want, twin)
+	if got := z.Cluster.Workloads(); len(got) != 2 {
+		t.Errorf("the inventory is %v", got)
+	}
+	z.SetClaims(nil)
+	z.waitWorkloads()
+}
 
-// TestInventory makes a pod ready and unready as a kubelet does; the rest is done by Kubernetes' controllers.
-func TestInventory(t *testing.T) {
-	w := newWorld(t)
-	w.cluster.SetClaims([]*feedpb.Claim{{Namespace: "shop", Workspace: "books"}})
-	w.server.Apply(store)
-	status := func(patch string) {
-		t.Helper()
-		if _, err := w.server.Core.CoreV1().Pods("shop").Patch(t.Context(), "reviews-1", "application/strategic-merge-patch+json", []byte(patch), metav1.PatchOptions{}, "status"); err != nil {
-			t.Fatal(err)
+// waitWorkloads waits until exactly these are told.
+func (z *zone) waitWorkloads(want ...*feedpb.Workload) {
+	z.t.Helper()
+	took := Eventually(z.t, "workloads", func() error {
+		z.mu.Lock()
+		defer z.mu.Unlock()
+		got := slices.Collect(maps.Values(z.workloads))
+		for _, w := range want {
+			if !proto.Equal(z.workloads[w.Name], w) || len(got) != len(want) {
+				return fmt.Errorf("got %v, want %v", got, want)
+			}
 		}
-	}
-	const name = "reviews-1.reviews.shop"
-	status(podReady)
-	w.eventually("the pod is a healthy workload", func() bool { return w.workloads[name] != nil && w.workloads[name].Healthy })
-	got := w.workloads[name]
-	if got.Workspace != "books" || got.Service != "reviews" || got.Version != "v2" || got.Host != "node-1" || !slices.Equal(got.Addresses, []string{"10.1.2.3"}) ||
-		got.Identity != "spiffe://isthmus.local/ns/shop/sa/books" || got.Selector["app"] != "reviews" {
-		t.Errorf("the workload is %v", got)
-	}
-	if len(got.Ports) != 2 || got.Ports[0].Protocol != "http" || got.Ports[0].Target != 8080 || got.Ports[1].Protocol != "" {
-		t.Errorf("its ports are %v", got.Ports)
-	}
-	status(`{"status":{"conditions":[{"type":"Ready","status":"False"}]}}`)
-	w.eventually("the pod is ill", func() bool { return w.workloads[name] != nil && !w.workloads[name].Healthy })
-	w.cluster.SetClaims(nil)
-	w.eventually("nobody claims it", func() bool { return len(w.workloads) == 0 })
-	w.cluster.SetClaims([]*feedpb.Claim{{Namespace: "shop", Workspace: "books"}})
-	w.eventually("it is claimed again", func() bool { return len(w.workloads) == 1 })
-	if err := w.server.Core.CoreV1().Services("shop").Delete(t.Context(), "reviews", metav1.DeleteOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	w.eventually("it is no service any more", func() bool { return len(w.workloads) == 0 })
+		if len(got) != len(want) {
+			return fmt.Errorf("got %v", got)
+		}
+		return nil
+	})
+	z.t.Logf("told after %v", took)
 }

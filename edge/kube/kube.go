@@ -3,194 +3,134 @@ package kube
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/go-logr/logr"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
 
 	"github.com/isthmus-mesh/isthmus/api/problem"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
-// Config is what a [Cluster] needs. All fields are required.
+// Config is what a [Cluster] needs. REST, Zone, Events and Log are required.
 type Config struct {
-	// REST is the way to the cluster's API server.
+	// REST is how to reach the API server.
 	REST *rest.Config
-	// Zone whose objects these are.
+	// Zone is the name of the zone that the cluster is.
 	Zone string
-	// TrustDomain of the identities that the cluster's istiod issues.
+	// TrustDomain of the cluster's Istio; empty means that identities are not told.
 	TrustDomain string
-	Events      Events
-	Now         func() time.Time
-	Log         *slog.Logger
+	// LeaseNamespace is where the edges of the zone agree on one that writes and reports; empty means that
+	// there is one edge only.
+	LeaseNamespace string
+	// Identity is the edge's name among those of the zone; required with LeaseNamespace.
+	Identity string
+	// Lease is how long an edge that is gone is waited for; 0 means 15 s.
+	Lease time.Duration
+	// Events hears what happens.
+	Events Events
+	Log    *slog.Logger
+	// Now is the clock; nil means [time.Now].
+	Now func() time.Time
 }
 
-// Events is told what happens in the cluster.
+// Events hears what happens in the cluster. Methods may be called from any goroutine, must not block
+// and must not call the Cluster.
 type Events interface {
-	// Applied says that the cluster has all of a revision that it takes.
-	Applied(revision int64)
-	// Rejected says that a resource is not in the cluster, or that it is after all.
-	Rejected(*feedpb.Rejection)
-	// Drifted says that somebody changed or removed an object of ours, and that it was put back.
-	Drifted(Drift)
-	// Condition says what is wrong in a place; nil says that nothing is.
-	Condition(place string, err *problem.Error)
-	// Workloads are pods that are new or changed, and names of those gone.
+	// Workloads are new or changed, and names gone.
 	Workloads(upserts []*feedpb.Workload, gone []string)
+	// Rejected tells that an object cannot be in the cluster, or, resolved, that it can after all.
+	Rejected(r *feedpb.Rejection)
+	// Applied tells the newest revision that is wholly in the cluster, but for what was Rejected.
+	Applied(revision int64)
+	// Drifted tells that others changed or deleted an object, and that it was put back.
+	Drifted(d Drift)
+	// Condition tells what is wrong in a place; nil means nothing is.
+	Condition(place string, err *problem.Error)
 }
 
-// Drift is a change behind our back.
-type Drift struct {
-	// Resource is the object, "kind/namespace/name".
-	Resource string
-	// Manager is who changed it, as Kubernetes' managed fields tell; empty if it was removed.
-	Manager string
-	// At is when it was seen.
-	At time.Time
-}
-
-// Cluster is a cluster as an edge serves it.
+// Cluster is a Kubernetes cluster, as one zone.
 type Cluster struct {
-	config    Config
-	dynamic   dynamic.Interface
-	core      kubernetes.Interface
-	factory   informers.SharedInformerFactory
-	watchers  map[string]*watcher // by kind
-	inventory *inventory
-	queue     workqueue.TypedRateLimitingInterface[string]
+	config  Config
+	core    kubernetes.Interface
+	dynamic dynamic.Interface
+	// raw writes without retries of its own: retries are the queue's.
+	raw *rest.RESTClient
 
-	mu      sync.Mutex // guards what follows
-	wanted  map[string]*wanted
-	pending map[string]bool // names that are not in the cluster as wanted, nor rejected
-	refused map[string]*feedpb.Rejection
-	newest  int64
-	told    int64 // newest revision told to be applied
-	loaded  bool
+	faults     *faults
+	objects    map[string]*table[live] // by kind
+	namespaces *table[namespace]
+	inventory  *inventory
+	rejections *rejections
+	queue      atomic.Pointer[queue] // nil while not leading
+
+	mu       sync.Mutex // guards what follows
+	opened   bool       // Apply was called
+	wanted   map[string]*wanted
+	progress progress
 }
 
-// wanted is a resource the cluster shall have.
-type wanted struct {
-	resource *feedpb.Resource
-	object   object
-	// settled is whether the cluster had it: a difference seen later is somebody else's doing.
-	settled bool
-}
-
-// New makes a cluster that is not served yet.
+// New makes a Cluster that does nothing until Run.
 func New(config Config) (*Cluster, error) {
-	own := rest.CopyConfig(config.REST)
-	own.QPS, own.Burst = 200, 400 // the API server's own priority and fairness is what limits us
-	dyn, err := dynamic.NewForConfig(own)
-	core, err2 := kubernetes.NewForConfig(own)
-	if err := errors.Join(err, err2); err != nil {
-		return nil, err
+	if config.REST == nil || config.Zone == "" || config.Events == nil || config.Log == nil {
+		return nil, errors.New("kube: REST, Zone, Events and Log are required")
 	}
-	c := &Cluster{
-		config: config, dynamic: dyn, core: core, watchers: map[string]*watcher{},
-		queue:  workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](retryFirst, retryLast)),
-		wanted: map[string]*wanted{}, pending: map[string]bool{}, refused: map[string]*feedpb.Rejection{},
+	if config.LeaseNamespace != "" && config.Identity == "" {
+		return nil, errors.New("kube: an edge that shares its zone needs an Identity")
 	}
-	for _, kind := range kinds {
-		if c.watchers[kind.name], err = c.watch(kind); err != nil {
-			return nil, err
-		}
+	if config.Now == nil {
+		config.Now = time.Now
 	}
-	c.factory = informers.NewSharedInformerFactory(core, 0)
-	c.inventory, err = newInventory(config, c.factory)
-	return c, err
+	if config.Lease == 0 {
+		config.Lease = 15 * time.Second
+	}
+	c := &Cluster{config: config, objects: map[string]*table[live]{}, wanted: map[string]*wanted{}}
+	c.faults = &faults{tell: config.Events.Condition, places: map[string]*place{}}
+	c.rejections = &rejections{tell: config.Events.Rejected, byResource: map[string]*feedpb.Rejection{}}
+	c.inventory = newInventory(config.TrustDomain, config.Events.Workloads)
+	for name := range kinds {
+		c.objects[name] = newTable(readLive(config.Zone), c.objectChanged(name), c.kindSynced(name))
+	}
+	c.namespaces = newTable(readNamespace, c.namespaceChanged, c.enqueueAll)
+	return c, c.connect()
 }
 
-// How long a failed write waits, at first and at last.
-const (
-	retryFirst = 50 * time.Millisecond
-	retryLast  = 10 * time.Second
-)
-
-// writers work at a time: more do not help an API server, fewer would let one slow call hold up the rest.
-const writers = 8
-
-// Apply takes a revision: what is new or changed, and names of what is gone. The first call has all the
-// zone's resources. It returns at once; [Events] tell what became of it.
-func (c *Cluster) Apply(revision int64, upserts []*feedpb.Resource, removed []string) {
-	c.mu.Lock()
-	c.newest = revision
-	first := !c.loaded
-	c.loaded = true
-	var touched []string
-	for _, r := range upserts {
-		if old := c.wanted[r.Name]; old == nil || old.resource.Version != r.Version {
-			touched = append(touched, c.want(r)...)
-		}
+// connect makes the clients; nothing is dialled yet.
+func (c *Cluster) connect() (err error) {
+	config := rest.CopyConfig(c.config.REST)
+	config.UserAgent = "isthmus-edge"
+	config.QPS = -1 // the API server's own fairness limits us better than a guess
+	if c.dynamic, err = dynamic.NewForConfig(config); err != nil {
+		return fmt.Errorf("kube: %w", err)
 	}
-	for _, name := range removed {
-		delete(c.wanted, name)
-		c.pending[name] = true
-		touched = append(touched, name)
+	if c.raw, err = rawClient(config); err != nil {
+		return fmt.Errorf("kube: %w", err)
 	}
-	c.mu.Unlock()
-	if first {
-		touched = append(touched, c.existing()...)
+	config.ContentType, config.AcceptContentTypes = "application/vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf,application/json"
+	if c.core, err = kubernetes.NewForConfig(config); err != nil {
+		return fmt.Errorf("kube: %w", err)
 	}
-	for _, name := range touched {
-		c.queue.Add(name)
-	}
-	c.progress()
+	return nil
 }
 
-// want notes a resource. One that is no object is rejected. Caller holds mu.
-func (c *Cluster) want(r *feedpb.Resource) []string {
-	o, err := c.objectOf(r)
-	if err != nil {
-		c.reject(r, problem.ResourceUnreadable.Because("%v", err).Error())
+// Run watches, and while leading writes and reports, until ctx ends; then it returns nil.
+func (c *Cluster) Run(ctx context.Context) error {
+	ctx = klog.NewContext(ctx, logr.FromSlogHandler(c.config.Log.Handler()))
+	var running sync.WaitGroup
+	defer running.Wait()
+	for _, w := range c.watches() {
+		running.Go(func() { w.run(ctx) })
+	}
+	if c.config.LeaseNamespace == "" {
+		c.term(ctx)
 		return nil
 	}
-	c.wanted[r.Name] = &wanted{resource: r, object: o}
-	c.pending[r.Name] = true
-	return []string{r.Name}
-}
-
-// SetClaims says which namespaces belong to which workspaces.
-func (c *Cluster) SetClaims(claims []*feedpb.Claim) { c.inventory.setClaims(claims) }
-
-// Inventory is all workloads.
-func (c *Cluster) Inventory() []*feedpb.Workload { return c.inventory.all() }
-
-// Applied is the newest revision that the cluster has as far as it takes it.
-func (c *Cluster) Applied() int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.told
-}
-
-// Rejections are all resources that are not in the cluster.
-func (c *Cluster) Rejections() []*feedpb.Rejection {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	all := make([]*feedpb.Rejection, 0, len(c.refused))
-	for _, r := range c.refused {
-		all = append(all, r)
-	}
-	return all
-}
-
-// Run serves the cluster until ctx ends, and then returns nil.
-func (c *Cluster) Run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	for _, w := range c.watchers {
-		group.Go(func() error { w.informer.RunWithContext(ctx); return nil })
-	}
-	c.factory.StartWithContext(ctx)
-	defer c.factory.Shutdown()
-	group.Go(func() error { return c.inventory.run(ctx) })
-	for range writers {
-		group.Go(func() error { c.write(ctx); return nil })
-	}
-	group.Go(func() error { <-ctx.Done(); c.queue.ShutDown(); return nil })
-	return group.Wait()
+	return c.lead(ctx)
 }

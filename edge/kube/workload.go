@@ -2,101 +2,149 @@ package kube
 
 import (
 	"cmp"
+	"maps"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
-	"github.com/isthmus-mesh/isthmus/identity"
 )
 
-// workloadsOf are the pods behind a service, by name.
-func (i *inventory) workloadsOf(service *corev1.Service, workspace string) map[string]*feedpb.Workload {
-	all := map[string]*feedpb.Workload{}
-	of := labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: service.Name})
-	found, err := i.slices.EndpointSlices(service.Namespace).List(of)
-	if err != nil {
-		return all // a lister of a cache has no errors
-	}
-	for _, slice := range found {
-		for _, endpoint := range slice.Endpoints {
-			if endpoint.TargetRef == nil || endpoint.TargetRef.Kind != "Pod" || len(endpoint.Addresses) == 0 {
-				continue
-			}
-			pod, err := i.pods.Pods(service.Namespace).Get(endpoint.TargetRef.Name)
-			if err != nil {
-				continue // it comes, or has just gone: either is an event
-			}
-			w := i.workload(service, slice, endpoint, pod)
-			w.Workspace = workspace
-			if known := all[w.Name]; known != nil { // its other family of addresses
-				known.Addresses = append(known.Addresses, w.Addresses...)
-				continue
-			}
-			all[w.Name] = w
+// withTwins notes which of the pods are workloads, and adds those of the same name elsewhere: their own
+// names depend on it. Caller holds mu.
+func (i *inventory) withTwins(pods []string) []string {
+	all := map[string]struct{}{}
+	for _, key := range pods {
+		all[key] = struct{}{}
+		namespace, name, _ := strings.Cut(key, "/")
+		_, was := i.named[name][namespace]
+		is := i.isWorkload(key)
+		if was == is {
+			continue
 		}
+		if is {
+			i.named.add(name, namespace)
+		} else {
+			i.named.drop(name, namespace)
+		}
+		for twin := range i.named[name] {
+			all[twin+"/"+name] = struct{}{}
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// isWorkload is whether a pod is behind a service and in a claimed namespace.
+func (i *inventory) isWorkload(key string) bool {
+	namespace, _, _ := strings.Cut(key, "/")
+	return i.claims[namespace] != "" && i.pods.get(key) != nil && len(i.servicesOf(key)) > 0
+}
+
+// servicesOf are the services that a pod is behind, sorted.
+func (i *inventory) servicesOf(pod string) []string {
+	found := map[string]struct{}{}
+	for name := range i.slicesWith[pod] {
+		if s := i.slices.get(name); s != nil && i.services.get(s.service) != nil {
+			found[s.service] = struct{}{}
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+// workloadsOf are what a pod is: a workload of each service it is behind. Caller holds mu.
+func (i *inventory) workloadsOf(key string) []*feedpb.Workload {
+	if !i.isWorkload(key) {
+		return nil
+	}
+	p := i.pods.get(key)
+	var all []*feedpb.Workload
+	for n, name := range i.servicesOf(key) {
+		w := i.workload(p, name)
+		if n > 0 {
+			w.Name += "." + w.Service
+		}
+		if len(i.named[p.name]) > 1 {
+			w.Name += "." + p.namespace
+		}
+		all = append(all, w)
 	}
 	return all
 }
 
-func (i *inventory) workload(service *corev1.Service, slice *discoveryv1.EndpointSlice, endpoint discoveryv1.Endpoint, pod *corev1.Pod) *feedpb.Workload {
+// workload is a pod as one of a service's.
+func (i *inventory) workload(p *pod, name string) *feedpb.Workload {
+	s := i.services.get(name)
+	if s == nil {
+		s = &service{} // gone this moment; the next call is about that
+	}
 	w := &feedpb.Workload{
-		Name:    pod.Name + "." + service.Name + "." + pod.Namespace,
-		Service: service.Name, Version: versionOf(pod), Host: pod.Spec.NodeName,
-		Addresses: endpoint.Addresses, Ports: portsOf(service, slice), Labels: pod.Labels,
-		Healthy: endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready, Connected: true, Role: "sidecar",
-		Identity: i.identityOf(pod), Selector: service.Spec.Selector,
+		Name: p.name, Workspace: i.claims[p.namespace], Service: strings.TrimPrefix(name, p.namespace+"/"), Host: p.node, Addresses: p.addresses,
+		Version: cmp.Or(p.labels["version"], p.labels["app.kubernetes.io/version"]),
+		Labels:  i.labelled(p), Connected: true, Role: roleOf(p), Identity: i.identity(p), Selector: s.selector,
 	}
-	if !w.Healthy {
-		w.Reason = "the pod is not ready"
+	targets := map[string]uint32{}
+	for key := range i.slicesWith[p.key()] {
+		if slice := i.slices.get(key); slice != nil && slice.service == name {
+			w.Healthy, w.Reason = slice.endpoints[p.key()].over(w.Healthy, w.Reason)
+			maps.Copy(targets, slice.ports)
+		}
 	}
+	w.Ports = portsOf(s.ports, targets)
 	return w
 }
 
-// versionOf is the version of a pod, by Istio's label or the one that Kubernetes recommends.
-func versionOf(pod *corev1.Pod) string {
-	return cmp.Or(pod.Labels["version"], pod.Labels["app.kubernetes.io/version"])
+// over is the health of a pod that other endpoints, those of its other family of addresses, speak for too.
+func (e endpoint) over(healthy bool, reason string) (bool, string) {
+	if healthy {
+		return healthy, reason
+	}
+	return e.healthy, e.reason
 }
 
-// identityOf is the identity that istiod gives the pod.
-func (i *inventory) identityOf(pod *corev1.Pod) string {
-	return identity.Workload(i.config.TrustDomain, pod.Namespace, cmp.Or(pod.Spec.ServiceAccountName, "default")).String()
+// identity is what the pod's proxy proves.
+func (i *inventory) identity(p *pod) string {
+	if i.trustDomain == "" || p.account == "" {
+		return ""
+	}
+	return "spiffe://" + i.trustDomain + "/ns/" + p.namespace + "/sa/" + p.account
 }
 
-// portsOf are the ports of a service and, from one of its slices, where pods listen.
-func portsOf(service *corev1.Service, slice *discoveryv1.EndpointSlice) []*feedpb.Port {
-	var all []*feedpb.Port
-	for _, port := range service.Spec.Ports {
-		if port.Protocol != corev1.ProtocolTCP && port.Protocol != "" {
+// portsOf are a service's ports that a pod serves. The numbers are the service's.
+func portsOf(all map[string]servicePort, targets map[string]uint32) []*feedpb.Port {
+	var ports []*feedpb.Port
+	for name, p := range all {
+		target, served := targets[name]
+		if !served {
 			continue
 		}
-		p := &feedpb.Port{Port: uint32(port.Port), Protocol: protocolOf(port)}
-		for _, target := range slice.Ports {
-			if target.Name != nil && *target.Name == port.Name && target.Port != nil {
-				p.Target = uint32(*target.Port)
-			}
+		if target == p.number {
+			target = 0
 		}
-		all = append(all, p)
+		ports = append(ports, &feedpb.Port{Port: p.number, Protocol: p.protocol, Target: target})
 	}
-	return all
+	slices.SortFunc(ports, func(a, b *feedpb.Port) int { return cmp.Compare(a.Port, b.Port) })
+	return ports
 }
 
-// protocols are the names that Istio and Kubernetes have for ours.
-var protocols = map[string]string{
-	"http": "http", "http2": "http2", "kubernetes.io/h2c": "http2", "grpc": "grpc", "grpc-web": "grpc",
-	"tcp": "tcp", "mongo": "tcp", "mysql": "tcp", "redis": "tcp", "tls": "tls", "https": "tls",
+// labelled are a pod's labels with the place of its node, which older clusters do not copy.
+func (i *inventory) labelled(p *pod) map[string]string {
+	n := i.nodes.get(p.node)
+	if n == nil || p.labels[corev1.LabelTopologyRegion] != "" || *n == (node{}) {
+		return p.labels
+	}
+	labels := maps.Clone(p.labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[corev1.LabelTopologyRegion], labels[corev1.LabelTopologyZone] = n.region, n.zone
+	return labels
 }
 
-// protocolOf is the protocol of a port as Istio selects it: appProtocol, else the first part of its name.
-// Empty means that nobody says.
-//
-// https://istio.io/latest/docs/ops/configuration/traffic-management/protocol-selection/
-func protocolOf(port corev1.ServicePort) string {
-	if port.AppProtocol != nil {
-		return protocols[strings.ToLower(*port.AppProtocol)]
+// roleOf tells gateways by the label that Istio's own charts give them.
+func roleOf(p *pod) string {
+	if strings.HasSuffix(p.labels["istio"], "gateway") {
+		return "gateway"
 	}
-	name, _, _ := strings.Cut(strings.ToLower(port.Name), "-")
-	return protocols[name]
+	return "sidecar"
 }

@@ -2,198 +2,272 @@ package kube_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
-	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	networking "istio.io/api/networking/v1alpha3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/rest"
 
 	"github.com/isthmus-mesh/isthmus/api/problem"
 	"github.com/isthmus-mesh/isthmus/edge/kube"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
-	"github.com/isthmus-mesh/isthmus/meshtest"
-	kubetest "github.com/isthmus-mesh/isthmus/meshtest/kube"
+	. "github.com/isthmus-mesh/isthmus/meshtest"
+	cluster "github.com/isthmus-mesh/isthmus/meshtest/kube"
 )
 
-// world is a real API server, and the cluster that an edge makes of it with exactly the rights it asks for.
-type world struct {
-	*testing.T
-	whole *testing.T // the test of which T may be a part
-	*recorder
-	server  *kubetest.Cluster
-	cluster *kube.Cluster
-	end     func()
-}
+var virtualServices = schema.GroupVersionResource{Group: "networking.istio.io", Version: "v1", Resource: "virtualservices"}
 
-func newWorld(t *testing.T) *world {
-	w := &world{T: t, whole: t, server: kubetest.Start(t)}
-	w.server.InstallIstioCRDs()
-	w.server.Apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}")
-	w.start()
-	return w
-}
+// zone is an edge's door to a cluster that runs, and what it told.
+type zone struct {
+	*kube.Cluster
+	t       *testing.T
+	cluster *cluster.Cluster
+	name    string
+	writes  atomic.Int32 // requests that change something, leases aside
+	stop    func()
 
-// start runs an edge's cluster anew, as after a restart of the edge.
-func (w *world) start() {
-	w.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", w.server.KubeconfigFor("isthmus", "edge", kube.Rules()))
-	if err != nil {
-		w.Fatal(err)
-	}
-	w.recorder = &recorder{refused: map[string]string{}, conditions: map[string]string{}, workloads: map[string]*feedpb.Workload{}}
-	w.cluster, err = kube.New(kube.Config{REST: config, Zone: "prod-1", TrustDomain: "isthmus.local", Events: w.recorder,
-		Now: time.Now, Log: slog.New(slog.NewTextHandler(w.whole.Output(), nil))})
-	if err != nil {
-		w.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- w.cluster.Run(ctx) }()
-	w.end = sync.OnceFunc(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			w.Error(err)
-		}
-	})
-	w.whole.Cleanup(w.end)
-}
-
-// recorder keeps what a cluster tells.
-type recorder struct {
 	mu         sync.Mutex
-	applied    int64
-	refused    map[string]string // message by resource
-	drifts     []kube.Drift
-	conditions map[string]string
 	workloads  map[string]*feedpb.Workload
+	rejected   map[string]*feedpb.Rejection
+	resolved   int
+	applied    []int64
+	drifts     []kube.Drift
+	conditions map[string]*problem.Error
 }
 
-func (r *recorder) Applied(revision int64) { r.mu.Lock(); defer r.mu.Unlock(); r.applied = revision }
-
-func (r *recorder) Rejected(rejection *feedpb.Rejection) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if rejection.Resolved {
-		delete(r.refused, rejection.Resource)
-		return
+func newZone(t *testing.T, c *cluster.Cluster, name string, change ...func(*kube.Config)) *zone {
+	t.Helper()
+	z := &zone{t: t, cluster: c, name: name, workloads: map[string]*feedpb.Workload{}, rejected: map[string]*feedpb.Rejection{}, conditions: map[string]*problem.Error{}}
+	config := kube.Config{REST: rest.CopyConfig(c.REST), Zone: name, Events: z, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	for _, f := range change {
+		f(&config)
 	}
-	r.refused[rejection.Resource] = rejection.Message
+	config.REST.Wrap(func(next http.RoundTripper) http.RoundTripper { return counting{next, &z.writes} })
+	var err error
+	z.Cluster, err = kube.New(config)
+	check(t, err)
+	z.start()
+	return z
 }
 
-func (r *recorder) Drifted(d kube.Drift) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.drifts = append(r.drifts, d)
+func (z *zone) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- z.Run(ctx) }()
+	z.stop = sync.OnceFunc(func() { cancel(); check(z.t, <-done) })
+	z.t.Cleanup(z.stop)
 }
 
-func (r *recorder) Condition(place string, err *problem.Error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.conditions, place)
+// counting counts what changes something.
+type counting struct {
+	next   http.RoundTripper
+	writes *atomic.Int32
+}
+
+func (c counting) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodGet && !strings.Contains(r.URL.Path, "/leases") {
+		c.writes.Add(1)
+	}
+	return c.next.RoundTrip(r)
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
 	if err != nil {
-		r.conditions[place] = err.Error()
+		t.Fatal(err)
 	}
 }
 
-func (r *recorder) Workloads(upserts []*feedpb.Workload, gone []string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// Workloads implements [kube.Events].
+func (z *zone) Workloads(upserts []*feedpb.Workload, gone []string) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
 	for _, w := range upserts {
-		r.workloads[w.Name] = w
+		z.workloads[w.Name] = w
 	}
 	for _, name := range gone {
-		delete(r.workloads, name)
+		delete(z.workloads, name)
 	}
 }
 
-// eventually waits for something of what was told.
-func (w *world) eventually(what string, is func() bool) {
-	w.Helper()
-	meshtest.Eventually(w, what, func() error {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if !is() {
-			return fmt.Errorf("applied %d, refused %v, drifts %v, conditions %v, workloads %v", w.applied, w.refused, w.drifts, w.conditions, w.workloads)
+// Rejected implements [kube.Events].
+func (z *zone) Rejected(r *feedpb.Rejection) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if r.Resolved {
+		z.resolved++
+		delete(z.rejected, r.Resource)
+		return
+	}
+	z.rejected[r.Resource] = r
+}
+
+// Applied implements [kube.Events].
+func (z *zone) Applied(revision int64) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.applied = append(z.applied, revision)
+}
+
+// Drifted implements [kube.Events].
+func (z *zone) Drifted(d kube.Drift) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.drifts = append(z.drifts, d)
+}
+
+// Condition implements [kube.Events].
+func (z *zone) Condition(place string, err *problem.Error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if err == nil {
+		delete(z.conditions, place)
+		return
+	}
+	z.conditions[place] = err
+}
+
+// apply gives a revision and waits until the cluster has it.
+func (z *zone) apply(revision int64, upserts []*feedpb.Resource, removed ...string) {
+	z.t.Helper()
+	_ = z.Apply(revision, upserts, removed) // what is wrong is among the rejections
+	z.waitApplied(revision)
+}
+
+func (z *zone) waitApplied(revision int64) {
+	z.t.Helper()
+	Eventually(z.t, fmt.Sprintf("revision %d is applied", revision), func() error {
+		if got := z.Cluster.Applied(); got != revision {
+			return fmt.Errorf("at %d; conditions %v", got, z.told())
 		}
 		return nil
 	})
 }
 
-// apply gives the cluster a revision and waits until it is there.
-func (w *world) apply(revision int64, upserts []*feedpb.Resource, removed ...string) {
-	w.Helper()
-	w.cluster.Apply(revision, upserts, removed)
-	w.eventually(fmt.Sprintf("revision %d is applied", revision), func() bool { return w.applied == revision })
-}
-
-// service is a resource: a VirtualService of a host.
-func service(name, host string) *feedpb.Resource {
-	return serviceIn("shop", name, host)
-}
-
-func serviceIn(namespace, name, host string) *feedpb.Resource {
-	body, err := anypb.New(&networking.VirtualService{
-		Hosts: []string{host},
-		Http:  []*networking.HTTPRoute{{Route: []*networking.HTTPRouteDestination{{Destination: &networking.Destination{Host: host}}}}},
-	})
-	if err != nil {
-		panic(err)
+func (z *zone) told() map[string]string {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	all := map[string]string{}
+	for place, err := range z.conditions {
+		all[place] = err.Error()
 	}
-	return &feedpb.Resource{Name: "VirtualService/" + namespace + "/" + name, Version: "version-of-" + host, Body: body,
-		Origins: []*feedpb.Origin{{Kind: "HTTPRoute", Namespace: "shop", Name: name, Field: "spec.rules[0]"}}}
+	return all
 }
 
-func (w *world) client(namespace string) dynamic.ResourceInterface {
-	return w.server.Dynamic.Resource(schema.GroupVersionResource{Group: "networking.istio.io", Version: "v1", Resource: "virtualservices"}).Namespace(namespace)
-}
-
-// get reads a VirtualService; nil if there is none.
-func (w *world) get(name string) *unstructured.Unstructured {
-	o, err := w.client("shop").Get(w.Context(), name, metav1.GetOptions{})
-	if err != nil {
+// waitRejected waits until a resource is refused with some words; without words until it is not.
+func (z *zone) waitRejected(resource, words string) *feedpb.Rejection {
+	z.t.Helper()
+	var found *feedpb.Rejection
+	Eventually(z.t, resource+" is rejected: "+words, func() error {
+		z.mu.Lock()
+		defer z.mu.Unlock()
+		found = z.rejected[resource]
+		if (found != nil) != (words != "") || !strings.Contains(found.GetMessage(), words) {
+			return fmt.Errorf("rejection %v", found)
+		}
 		return nil
-	}
-	return o
+	})
+	return found
 }
 
-func (w *world) hosts(name string) string {
-	o := w.get(name)
-	if o == nil {
-		return ""
-	}
-	hosts, _, _ := unstructured.NestedStringSlice(o.Object, "spec", "hosts")
-	return strings.Join(hosts, ",")
-}
-
-// eventuallyHost waits until the cluster has the host of a VirtualService; "" waits until it has none.
-func (w *world) eventuallyHost(name, host string) {
-	w.Helper()
-	meshtest.Eventually(w, name+" leads to "+host, func() error {
-		if got := w.hosts(name); got != host {
-			return fmt.Errorf("it leads to %q", got)
+// waitCondition waits for a problem, or for none.
+func (z *zone) waitCondition(place string, want *problem.Problem) {
+	z.t.Helper()
+	Eventually(z.t, "condition of "+place, func() error {
+		z.mu.Lock()
+		defer z.mu.Unlock()
+		got := z.conditions[place]
+		if want == nil && got != nil || want != nil && (got == nil || got.Problem != *want) {
+			return fmt.Errorf("it is %v", got)
 		}
 		return nil
 	})
 }
 
-// foreign makes an object that is somebody else's.
-func (w *world) foreign(name, host string) {
-	w.server.Apply(`apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {namespace: shop, name: ` + name + `}
-spec: {hosts: [` + host + `], http: [{route: [{destination: {host: ` + host + `}}]}]}`)
+// waitDrift waits until a drift is told that is as wanted.
+func (z *zone) waitDrift(what string, as func(kube.Drift) bool) kube.Drift {
+	z.t.Helper()
+	var found kube.Drift
+	Eventually(z.t, what, func() error {
+		z.mu.Lock()
+		defer z.mu.Unlock()
+		i := slices.IndexFunc(z.drifts, as)
+		if i < 0 {
+			return fmt.Errorf("among %v", z.drifts)
+		}
+		found = z.drifts[i]
+		return nil
+	})
+	return found
 }
 
-func (w *world) told(drift string) bool {
-	return slices.ContainsFunc(w.drifts, func(d kube.Drift) bool { return d.Resource == drift })
+// virtualService is a resource that answers every request with a redirect to the host, so that it needs nothing else.
+func virtualService(t testing.TB, namespace, name, to string) *feedpb.Resource {
+	t.Helper()
+	return resource(t, "VirtualService/"+namespace+"/"+name, &networking.VirtualService{
+		Hosts: []string{name + "." + namespace + ".mesh"},
+		Http:  []*networking.HTTPRoute{{Redirect: &networking.HTTPRedirect{Authority: to}}},
+	})
 }
+
+func resource(t testing.TB, name string, body proto.Message) *feedpb.Resource {
+	t.Helper()
+	packed, err := anypb.New(body)
+	check(t, err)
+	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(body)
+	check(t, err)
+	return &feedpb.Resource{Name: name, Version: fmt.Sprintf("%x", raw), Body: packed,
+		Origins: []*feedpb.Origin{{Kind: "HTTPRoute", Namespace: "shop", Name: "r", Field: "spec"}}}
+}
+
+// in is the cluster's virtual services of a namespace.
+func in(c *cluster.Cluster, namespace string) dynamic.ResourceInterface {
+	return c.Dynamic.Resource(virtualServices).Namespace(namespace)
+}
+
+// waitTarget waits until a virtual service leads to a host; empty means that there is none.
+func (z *zone) waitTarget(namespace, name, host string) {
+	z.t.Helper()
+	Eventually(z.t, name+" leads to "+host, func() error {
+		u, err := in(z.cluster, namespace).Get(z.t.Context(), name, metav1.GetOptions{})
+		if err != nil {
+			if host == "" {
+				return nil
+			}
+			return err
+		}
+		if got := target(u); got != host {
+			return errors.New("it leads to " + got)
+		}
+		return nil
+	})
+}
+
+func target(u *unstructured.Unstructured) string {
+	routes, _, _ := unstructured.NestedSlice(u.Object, "spec", "http")
+	if len(routes) == 0 {
+		return "nowhere"
+	}
+	to, _, _ := unstructured.NestedString(routes[0].(map[string]any), "redirect", "authority")
+	return to
+}
+
+// namespaced makes a namespace.
+func namespaced(c *cluster.Cluster, name string) {
+	c.Apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: " + name + "}")
+}
+
+func replace(text string, pairs ...string) string { return strings.NewReplacer(pairs...).Replace(text) }

@@ -95,8 +95,8 @@ spec:
 // Two zones with one root: a pod of one calls a service of the other through its gateway, and is who it is.
 func TestPodsCallTheOtherZone(t *testing.T) {
 	w, r := meshtest.New(t), newRoot(t)
-	east := NewZone(t, w, "east", Istio{CA: r.authority("east"), Debounce: 10 * time.Millisecond})
-	west := NewZone(t, w, "west", Istio{CA: r.authority("west"), Network: "west-net", ClusterID: "w1"})
+	east := NewZone(w, "east", Istio{CA: r.authority("east"), Debounce: 10 * time.Millisecond})
+	west := NewZone(w, "west", Istio{CA: r.authority("west"), Network: "west-net", ClusterID: "w1"})
 	for _, z := range []*Zone{east, west} {
 		z.Apply(strict)
 	}
@@ -147,7 +147,7 @@ func testPlugged(t *testing.T, z *Zone, r root) {
 // A zone of another trust domain names its identities so.
 func TestTrustDomain(t *testing.T) {
 	w := meshtest.New(t)
-	z := NewZone(t, w, "other", Istio{TrustDomain: "other.example", TrustDomainAliases: []string{"old.example"}})
+	z := NewZone(w, "other", Istio{TrustDomain: "other.example", TrustDomainAliases: []string{"old.example"}})
 	z.Apply(strict)
 	z.Serve("shop", "web", "v1")
 	z.Serve("shop", "reviews", "v1")

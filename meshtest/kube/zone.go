@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -30,7 +29,8 @@ type Zone struct {
 
 // On runs a cluster on a new machine of a world, without Istio and without a kubelet. The name begins the names of
 // its pods' machines and has six letters at most.
-func On(t testing.TB, w *meshtest.World, name string) *Zone {
+func On(w *meshtest.World, name string) *Zone {
+	t := w.T()
 	t.Helper()
 	m := w.Machine(name)
 	c := &Cluster{t: t, dir: m.Dir("kube"), ip: m.IPv4.String(), command: func(argv []string) *exec.Cmd {
@@ -44,9 +44,9 @@ func On(t testing.TB, w *meshtest.World, name string) *Zone {
 }
 
 // NewZone runs a cluster with the kinds of Istio and of the Gateway API, istiod and a kubelet.
-func NewZone(t testing.TB, w *meshtest.World, name string, istio Istio) *Zone {
-	t.Helper()
-	z := On(t, w, name)
+func NewZone(w *meshtest.World, name string, istio Istio) *Zone {
+	w.T().Helper()
+	z := On(w, name)
 	z.InstallIstioCRDs()
 	z.InstallGatewayCRDs()
 	z.StartIstiod(istio)

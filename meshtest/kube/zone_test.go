@@ -25,7 +25,7 @@ spec: {mtls: {mode: STRICT}}
 func TestZone(t *testing.T) {
 	began := time.Now()
 	w := meshtest.New(t)
-	z := NewZone(t, w, "east", Istio{})
+	z := NewZone(w, "east", Istio{})
 	t.Logf("a zone starts in %v", time.Since(began).Round(time.Millisecond))
 	z.Apply(strict)
 	z.Serve("shop", "web", "v1", "--reviews=http://reviews:9080")

@@ -75,7 +75,7 @@ func ejection(w world) {
 	w.apply(everywhere, "httproute/reviews")
 	w.Turn("rv2", "fail=1")
 	defer w.Turn("rv2", "")
-	if bare := w.web().Ask(30, "http://reviews:9080/"); bare.Failed() < 3 {
+	if bare := w.web().Ask(90, "http://reviews:9080/"); bare.Failed() < 3 {
 		w.Errorf("without ejection a third should fail: %s", bare)
 	}
 	protection := strings.Replace(w.Example("circuit-breaking"), "baseEjectionTime: 10s", "baseEjectionTime: 3s", 1)

@@ -1,0 +1,110 @@
+package kube
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+)
+
+// What the inventory needs of Kubernetes' own objects.
+
+type service struct {
+	ports    map[string]servicePort // by name
+	selector map[string]string
+}
+
+type servicePort struct {
+	number   uint32
+	protocol string
+}
+
+func readService(object any) service {
+	spec := object.(*corev1.Service).Spec
+	s := service{ports: map[string]servicePort{}, selector: spec.Selector}
+	for _, p := range spec.Ports {
+		if p.Protocol == corev1.ProtocolTCP || p.Protocol == "" { // the mesh carries nothing else
+			s.ports[p.Name] = servicePort{uint32(p.Port), protocolOf(p)}
+		}
+	}
+	return s
+}
+
+type slice struct {
+	service   string              // "namespace/name"; empty for none
+	ports     map[string]uint32   // the pods' own, by name
+	endpoints map[string]endpoint // by pod, "namespace/name"
+}
+
+type endpoint struct {
+	healthy bool
+	reason  string
+}
+
+func readSlice(object any) slice {
+	s := object.(*discoveryv1.EndpointSlice)
+	out := slice{ports: map[string]uint32{}, endpoints: make(map[string]endpoint, len(s.Endpoints))}
+	if name := s.Labels[discoveryv1.LabelServiceName]; name != "" {
+		out.service = s.Namespace + "/" + name
+	}
+	for _, p := range s.Ports {
+		if p.Name != nil && p.Port != nil {
+			out.ports[*p.Name] = uint32(*p.Port)
+		}
+	}
+	for _, e := range s.Endpoints {
+		if e.TargetRef != nil && e.TargetRef.Kind == "Pod" {
+			out.endpoints[s.Namespace+"/"+e.TargetRef.Name] = readEndpoint(e)
+		}
+	}
+	return out
+}
+
+func readEndpoint(e discoveryv1.Endpoint) endpoint {
+	out := endpoint{healthy: e.Conditions.Ready == nil || *e.Conditions.Ready}
+	switch {
+	case out.healthy:
+	case e.Conditions.Terminating != nil && *e.Conditions.Terminating:
+		out.reason = "the pod is being deleted"
+	default:
+		out.reason = "the pod is not ready"
+	}
+	return out
+}
+
+type pod struct {
+	namespace, name, node, account string
+	addresses                      []string
+	labels                         map[string]string
+	// meshID is Istio's, as its proxy in the pod was told.
+	meshID string
+}
+
+func (p *pod) key() string { return p.namespace + "/" + p.name }
+
+func readPod(object any) pod {
+	p := object.(*corev1.Pod)
+	out := pod{namespace: p.Namespace, name: p.Name, node: p.Spec.NodeName, account: p.Spec.ServiceAccountName, labels: p.Labels, meshID: meshID(p)}
+	for _, address := range p.Status.PodIPs {
+		out.addresses = append(out.addresses, address.IP)
+	}
+	if len(out.addresses) == 0 && p.Status.PodIP != "" {
+		out.addresses = []string{p.Status.PodIP}
+	}
+	return out
+}
+
+// node is the place of a node.
+type node struct{ region, zone string }
+
+func readNode(object any) node {
+	labels := object.(*corev1.Node).Labels
+	return node{labels[corev1.LabelTopologyRegion], labels[corev1.LabelTopologyZone]}
+}
+
+func readNamespace(object any) namespace {
+	n := object.(*corev1.Namespace)
+	out := namespace{terminating: n.DeletionTimestamp != nil, revision: n.Labels[revisionLabel]}
+	if out.revision == "" && n.Labels["istio-injection"] == "enabled" {
+		out.revision = "default"
+	}
+	return out
+}
