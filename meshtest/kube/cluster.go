@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -76,6 +77,7 @@ func (c *Cluster) start(dial func(ctx context.Context, network, address string) 
 	c.Core, c.Dynamic = kubernetes.NewForConfigOrDie(c.REST), dynamic.NewForConfigOrDie(c.REST)
 	c.Etcd = c.run("etcd", c.etcd)
 	c.API = c.run("kube-apiserver", c.apiserver)
+	c.t.Cleanup(c.StopAPI)
 	c.WaitReady()
 	c.Controllers = c.run("kube-controller-manager", c.controllers)
 	c.t.Cleanup(c.Controllers.Kill) // it has nothing to finish, and takes more than 30 s to end by itself
@@ -90,6 +92,19 @@ func (c *Cluster) run(name string, argv func() []string) *meshtest.Process {
 }
 
 func (c *Cluster) file(name string) string { return filepath.Join(c.dir, name) }
+
+// stopPatience is for an API server that ends by itself, in two or three seconds mostly.
+const stopPatience = 5 * time.Second
+
+// StopAPI asks the API server to end and kills it if it does not: one that was started moments before sometimes waits
+// for what never comes.
+func (c *Cluster) StopAPI() {
+	c.API.Signal(syscall.SIGTERM)
+	c.API.Resume()
+	late := time.AfterFunc(stopPatience, c.API.Kill)
+	defer late.Stop()
+	c.API.Wait()
+}
 
 // WaitReady waits until the API server answers.
 func (c *Cluster) WaitReady() {

@@ -14,12 +14,19 @@ import (
 	"github.com/isthmus-mesh/isthmus/meshtest"
 )
 
-func TestObjectsOutliveTheAPIServer(t *testing.T) {
+func TestCluster(t *testing.T) {
 	began := time.Now()
 	c := Start(t)
 	t.Logf("a cluster starts in %v", time.Since(began).Round(time.Millisecond))
+	testAccounts(t, c)
+	testPause(t, c)
+	testRestart(t, c)
+}
+
+// Objects outlive the API server.
+func testRestart(t *testing.T, c *Cluster) {
 	c.Apply("{apiVersion: v1, kind: Namespace, metadata: {name: shop}}")
-	for _, end := range []func(){c.API.Stop, c.API.Kill} {
+	for _, end := range []func(){c.StopAPI, c.API.Kill} {
 		end()
 		if _, err := c.Core.CoreV1().Namespaces().Get(t.Context(), "shop", metav1.GetOptions{}); err == nil {
 			t.Fatal("an API server that was ended answers")
@@ -57,8 +64,8 @@ func TestClustersSideBySideServeIstiosKinds(t *testing.T) {
 	}
 }
 
-func TestAccountsHaveTheirRightsAndNoOthers(t *testing.T) {
-	c := Start(t)
+// Accounts have their rights and no others.
+func testAccounts(t *testing.T, c *Cluster) {
 	reader := []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list"}}}
 	made := c.KubeconfigFor("mesh", "reader", reader)
 	found := c.KubeconfigOf("mesh", "reader")
@@ -82,8 +89,7 @@ func TestAccountsHaveTheirRightsAndNoOthers(t *testing.T) {
 }
 
 // A process that hangs is not one that is gone: connections stay open.
-func TestPausedAPIServerAnswersWhenItGoesOn(t *testing.T) {
-	c := Start(t)
+func testPause(t *testing.T, c *Cluster) {
 	c.API.Pause()
 	answered := make(chan error, 1)
 	go func() {

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/isthmus-mesh/isthmus/meshtest"
 )
@@ -40,6 +42,7 @@ func TestZone(t *testing.T) {
 	w.Run(t, "a weighted route", func(t *testing.T) { testWeights(t, z) })
 	w.Run(t, "a gateway of the zone", func(t *testing.T) { testGateway(t, z, w) })
 	w.Run(t, "what a kubelet does", func(t *testing.T) { testKubelet(t, z, w) })
+	w.Run(t, "a rolling restart", func(t *testing.T) { testRollout(t, z) })
 	w.Run(t, "the control plane goes and comes", func(t *testing.T) { testControlPlane(t, z) })
 	w.Run(t, "what an Envoy refuses", func(t *testing.T) { testRefusal(t, z) })
 }
@@ -183,6 +186,36 @@ func testKubelet(t *testing.T, z *Zone, w *meshtest.World) {
 	})
 	if before.Process("web").Running() || before.Process(proxyContainer).Running() {
 		t.Error("a container outlived its pod")
+	}
+}
+
+// Nothing is lost, because a pod that ends is not ready first, and serves until the proxies know.
+func testRollout(t *testing.T, z *Zone) {
+	service, err := z.Core.CoreV1().Services("shop").Get(t.Context(), "web", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	caller, before := z.WaitPods(2, "shop", "app=reviews")[0], z.WaitPod("shop", "app=web")
+	ctx, cancel := context.WithCancel(t.Context())
+	counted := make(chan *meshtest.Tally, 1)
+	load := meshtest.Load{URL: "http://" + service.Spec.ClusterIP + ":9080/", Rate: 50, Dial: caller.DialContext}
+	go func() { counted <- load.Run(ctx) }()
+	restart := `{"spec": {"template": {"metadata": {"annotations": {"restarted": "once"}}}}}`
+	if _, err := z.Core.AppsV1().Deployments("shop").Patch(t.Context(), "web-v1", types.StrategicMergePatchType, []byte(restart), metav1.PatchOptions{}); err != nil {
+		t.Error(err)
+	}
+	meshtest.Eventually(t, "the pod was replaced", func() error {
+		list, err := z.Core.CoreV1().Pods("shop").List(t.Context(), metav1.ListOptions{LabelSelector: "app=web"})
+		if err == nil && (len(list.Items) != 1 || list.Items[0].Name == before.Name) {
+			err = fmt.Errorf("%d pods", len(list.Items))
+		}
+		return err
+	})
+	cancel()
+	tally := <-counted
+	tally.MustLoseNothing(t)
+	if after := z.WaitPod("shop", "app=web"); tally.ByHost("web", before.Name) == 0 || tally.ByHost("web", after.Name) == 0 {
+		t.Error(tally)
 	}
 }
 
