@@ -24,7 +24,7 @@ type Config struct {
 	Envoy string
 	// PortBase is the first of the TCP ports that hub, edge and applications use on 127.0.0.1.
 	PortBase int
-	// IngressPort is where the shop opens, on 127.0.0.1.
+	// IngressPort is where the shop opens, on every address.
 	IngressPort int
 	// Network is the first three numbers of the Envoys' loopback addresses, for instance "127.1.0".
 	Network string

@@ -158,7 +158,7 @@ func (d *Desk) askHub(ctx context.Context, token, key string) error {
 // away tells whether the hub said nothing, as opposed to no.
 func away(err error) bool {
 	code := status.Code(err)
-	return errors.Is(err, feed.ErrDisconnected) || code == codes.DeadlineExceeded || code == codes.Unavailable || code == codes.Internal
+	return errors.Is(err, feed.ErrDisconnected) || code == codes.DeadlineExceeded || code == codes.Unavailable
 }
 
 func (d *Desk) sign(who Caller, csr []byte) (*machinepb.JoinResponse, error) {
