@@ -69,6 +69,10 @@ var (
 	gateway6 = netip.MustParseAddr("fd77::1")
 )
 
+// gatewayMAC is fixed, because a bridge left to itself takes the lowest of its ports': when a host comes with a lower
+// one, the others send what is for the gateway to where nobody is, until their neighbour tables expire.
+const gatewayMAC = "02:49:53:4d:00:01"
+
 var lans atomic.Int32 // made by this process
 
 // New makes a link with a gateway and no host; it lasts until the test ends. The gateway answers names that
@@ -80,7 +84,7 @@ func New(t testing.TB) *LAN {
 	l := &LAN{t: t, prefix: fmt.Sprintf("ism%d.%d-", os.Getpid(), lans.Add(1))}
 	l.ports = l.namespace("lan")
 	t.Cleanup(l.close)
-	l.must("ip", "-n", l.ports.name, "link", "add", "lan", "type", "bridge")
+	l.must("ip", "-n", l.ports.name, "link", "add", "lan", "address", gatewayMAC, "type", "bridge")
 	l.must("ip", "-n", l.ports.name, "address", "add", gateway4.String()+"/24", "dev", "lan")
 	l.must("ip", "-n", l.ports.name, "address", "add", gateway6.String()+"/64", "dev", "lan", "nodad")
 	l.must("ip", "-n", l.ports.name, "link", "set", "lan", "up")

@@ -242,3 +242,22 @@ func TestSweepTakesOnlyWhatIsOrphaned(t *testing.T) {
 		t.Errorf("after the sweep: %s", out)
 	}
 }
+
+// A host that comes must not take the gateway from those that are there: they know it by its Ethernet address.
+func TestGatewayStaysWhereItIsWhenHostsCome(t *testing.T) {
+	lan := New(t)
+	lan.Name("known", gateway4)
+	first := lan.Host("first")
+	neighbour := func() string {
+		lookup := `getent hosts known >/dev/null && ip neighbour show to "$0" | grep -o "lladdr [^ ]*"`
+		return output(t, first.Command(t.Context(), "sh", "-c", lookup, gateway4.String()))
+	}
+	before := neighbour()
+	for _, name := range []string{"b", "c", "d", "e", "f", "g", "h", "i"} { // one of nine has the lowest address
+		lan.Host(name)
+	}
+	mac := output(t, exec.Command("ip", "netns", "exec", lan.ports.name, "cat", "/sys/class/net/lan/address"))
+	if after := neighbour(); after != before || !strings.HasSuffix(after, mac) {
+		t.Errorf("the gateway was at %q, is taken to be at %q, and is at %s", before, after, mac)
+	}
+}
