@@ -95,17 +95,7 @@ func publicEnvoy(ctx context.Context, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return publicCopy(ctx, private, filepath.Join(dir, "envoy-"+envoy.Version, "envoy"))
-}
-
-// Public is a copy of a program of the cache that every user may run.
-func (b Binaries) Public(ctx context.Context, private string) (string, error) {
-	folder := filepath.Base(filepath.Dir(private)) // names what it is made of
-	return publicCopy(ctx, private, filepath.Join(filepath.Dir(b.Isthmus), folder, filepath.Base(private)))
-}
-
-func publicCopy(ctx context.Context, private, public string) (string, error) {
-	return cache.File(ctx, public, func(temp string) error { return copyProgram(private, temp) })
+	return cache.File(ctx, filepath.Join(dir, "envoy-"+envoy.Version, "envoy"), func(temp string) error { return copyProgram(private, temp) })
 }
 
 func copyProgram(from, to string) error {
