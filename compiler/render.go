@@ -205,7 +205,7 @@ func zoneInfo(w *work) any {
 	resources := []*feedpb.Resource{istio.ZoneInfo(info, origin(zone, kindZone, ""))}
 	if zone.Spec.Type == v1alpha1.ZoneKubernetes && len(zone.Spec.EastWest.Addresses) > 0 {
 		resources = append(resources, istio.EastWest(zone.Name, "istio-system", "isthmus-east-west",
-			map[string]string{"istio": "eastwestgateway"}, eastWestPort, origin(zone, kindZone, "spec.eastWest")))
+			map[string]string{"istio": "eastwestgateway"}, v1alpha1.EastWestPort, origin(zone, kindZone, "spec.eastWest")))
 	}
 	return renderFor(w, zoneReach(zone.Name), resources...)
 }

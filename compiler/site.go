@@ -120,19 +120,16 @@ func siteOf(zone *v1alpha1.Zone, namespace string) plan.Site {
 	return site
 }
 
-// eastWestPort is Istio's.
-const eastWestPort = 15443
-
 func gatewayAddress(text string) plan.Endpoint {
 	if _, err := netip.ParseAddr(text); err == nil {
-		return plan.Endpoint{Host: text, Port: eastWestPort}
+		return plan.Endpoint{Host: text, Port: v1alpha1.EastWestPort}
 	}
 	if i := strings.LastIndexByte(text, ':'); i >= 0 {
 		if number, err := strconv.ParseUint(text[i+1:], 10, 16); err == nil {
 			return plan.Endpoint{Host: strings.Trim(text[:i], "[]"), Port: int32(number)}
 		}
 	}
-	return plan.Endpoint{Host: strings.Trim(text, "[]"), Port: eastWestPort}
+	return plan.Endpoint{Host: strings.Trim(text, "[]"), Port: v1alpha1.EastWestPort}
 }
 
 // find is the site of a zone; nil if the workspace does not live there.

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/isthmus-mesh/isthmus/api/problem"
+	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 	"github.com/isthmus-mesh/isthmus/edge/kube"
 	"github.com/isthmus-mesh/isthmus/feed"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
@@ -71,7 +72,7 @@ func (z *zone) openCluster(c *kube.Cluster) {
 // placeInCluster gives the cluster its part of a revision. Caller holds mu.
 func (z *zone) placeInCluster(revision feed.Revision) {
 	info, err := z.info()
-	if err == nil && info.Type != "kubernetes" {
+	if err == nil && info.Type != string(v1alpha1.ZoneKubernetes) {
 		z.conditions.set("Type", problem.ZoneTypeWrong.Because("zone %s is of type %q, and this edge configures a cluster", z.name, info.Type))
 		return
 	}

@@ -95,7 +95,12 @@ func publicEnvoy(ctx context.Context, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return cache.File(ctx, filepath.Join(dir, "envoy-"+envoy.Version, "envoy"), func(temp string) error { return copyProgram(private, temp) })
+	return PublicCopy(ctx, private, filepath.Join(dir, "envoy-"+envoy.Version, "envoy"))
+}
+
+// PublicCopy copies a file, once, to where every user may read and run it, and returns that path.
+func PublicCopy(ctx context.Context, private, public string) (string, error) {
+	return cache.File(ctx, public, func(temp string) error { return copyProgram(private, temp) })
 }
 
 func copyProgram(from, to string) error {

@@ -3,6 +3,7 @@ package kube
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"text/template"
 )
 
@@ -65,3 +66,27 @@ spec:
         readinessProbe: {tcpSocket: {port: {{.Port}}}}
         lifecycle: {preStop: {sleep: {seconds: 1}}}
 `))
+
+// ServeGateway applies a gateway of Istio's in istio-system: an account and a Deployment of that name, of one pod
+// with the label istio=LABEL, by which Istio's Gateways select it.
+func (z *Zone) ServeGateway(name, label string) {
+	z.t.Helper()
+	z.Apply(strings.NewReplacer("NAME", name, "LABEL", label).Replace(gatewayObjects))
+}
+
+const gatewayObjects = `
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: NAME, namespace: istio-system}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: NAME, namespace: istio-system}
+spec:
+  selector: {matchLabels: {istio: LABEL}}
+  template:
+    metadata:
+      labels: {istio: LABEL, sidecar.istio.io/inject: "true"}
+      annotations: {inject.istio.io/templates: gateway}
+    spec: {serviceAccountName: NAME, containers: [{name: istio-proxy, image: auto}]}
+`

@@ -69,21 +69,6 @@ func (r root) authority(name string) *CA {
 }
 
 const eastWestGateway = `
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: eastwest, namespace: istio-system}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: eastwest, namespace: istio-system}
-spec:
-  selector: {matchLabels: {istio: eastwestgateway}}
-  template:
-    metadata:
-      labels: {istio: eastwestgateway, sidecar.istio.io/inject: "true"}
-      annotations: {inject.istio.io/templates: gateway}
-    spec: {serviceAccountName: eastwest, containers: [{name: istio-proxy, image: auto}]}
----
 apiVersion: networking.istio.io/v1
 kind: Gateway
 metadata: {name: eastwest, namespace: istio-system}
@@ -103,6 +88,7 @@ func TestPodsCallTheOtherZone(t *testing.T) {
 		z.Apply(strict)
 	}
 	east.Serve("shop", "reviews", "v1")
+	east.ServeGateway("eastwest", "eastwestgateway")
 	east.Apply(eastWestGateway)
 	west.Serve("shop", "web", "v1")
 	gateway := east.WaitPod("istio-system", "istio=eastwestgateway")

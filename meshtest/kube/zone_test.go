@@ -113,22 +113,8 @@ spec:
 
 // A gateway is a pod without an application; a machine of the LAN comes in through it.
 func testGateway(t *testing.T, z *Zone, w *meshtest.World) {
+	z.ServeGateway("ingress", "ingress")
 	z.Apply(`
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: ingress, namespace: istio-system}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: ingress, namespace: istio-system}
-spec:
-  selector: {matchLabels: {istio: ingress}}
-  template:
-    metadata:
-      labels: {istio: ingress, sidecar.istio.io/inject: "true"}
-      annotations: {inject.istio.io/templates: gateway}
-    spec: {serviceAccountName: ingress, containers: [{name: istio-proxy, image: auto}]}
----
 apiVersion: networking.istio.io/v1
 kind: Gateway
 metadata: {name: ingress, namespace: istio-system}

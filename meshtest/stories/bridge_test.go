@@ -52,13 +52,7 @@ kind: Workspace
 metadata: {name: shop}
 spec: {zones: [dc1, prod-1/store]}
 ---
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: bridge, namespace: shop}
-spec:
-  gatewayClassName: isthmus-east-west
-  listeners: [{name: tls, port: 15443, protocol: TLS, tls: {mode: Passthrough}}]
-`
+` + eastWestGateway
 
 // machines makes the zone that has been there for years: web, reviews, ratings, and now a gateway.
 func (b *bridge) machines() {
@@ -88,21 +82,6 @@ const storeObjects = `apiVersion: security.istio.io/v1
 kind: PeerAuthentication
 metadata: {namespace: istio-system, name: default}
 spec: {mtls: {mode: STRICT}}
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: {namespace: istio-system, name: eastwest}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: eastwest, namespace: istio-system}
-spec:
-  selector: {matchLabels: {istio: eastwestgateway}}
-  template:
-    metadata:
-      labels: {istio: eastwestgateway, sidecar.istio.io/inject: "true"}
-      annotations: {inject.istio.io/templates: gateway}
-    spec: {serviceAccountName: eastwest, containers: [{name: istio-proxy, image: auto}]}
 `
 
 // cluster makes a cluster, joins it with the rights that the edge asks for and no more, and runs pods in it.
@@ -113,6 +92,7 @@ func (b *bridge) cluster() {
 	b.prod.StartIstiod(kube.Istio{TrustDomain: "isthmus.local", CA: b.authority(b.prod.Machine)})
 	b.prod.StartKubelet()
 	b.prod.Apply(storeObjects)
+	b.prod.ServeGateway("eastwest", "eastwestgateway")
 	b.prod.Serve("store", "reviews", "prod-1")
 	b.prod.Serve("store", "details", "prod-1")
 	b.prod.Serve("store", "web", "prod-1", "--reviews=http://reviews:9080")
@@ -169,33 +149,16 @@ func (b *bridge) inventory(t *testing.T) {
 	})
 }
 
-// all waits until all answers to a caller come from one side, none failing.
-func (b *bridge) all(t *testing.T, from *meshtest.Machine, url, service, side string) {
-	t.Helper()
-	meshtest.Eventually(t, from.Name+" reaches "+service+" of "+side, func() error {
-		if tally := from.Ask(20, url); tally.Failed() > 0 || tally.ByVersion(service, side) != 20 {
-			return fmt.Errorf("%s", tally)
-		}
-		return nil
-	})
-}
-
 const reviewsURL = "http://reviews:9080/"
 
 func (b *bridge) nearby(t *testing.T) {
-	b.all(t, b.web1, reviewsURL, "reviews", "dc1")
-	b.all(t, b.web2.Machine, reviewsURL, "reviews", "prod-1")
-}
-
-func sideWeights(machines, cluster int) string {
-	return route("reviews", fmt.Sprintf(`  - backendRefs:
-    - {group: isthmus.dev, kind: Subset, name: reviews-dc1, port: 9080, weight: %d}
-    - {group: isthmus.dev, kind: Subset, name: reviews-prod-1, port: 9080, weight: %d}`, machines, cluster))
+	eventuallyAll(t, b.web1, reviewsURL, "reviews", "dc1")
+	eventuallyAll(t, b.web2.Machine, reviewsURL, "reviews", "prod-1")
 }
 
 func (b *bridge) weights(t *testing.T) {
 	for _, share := range []int{10, 100, 0, 50} {
-		b.mesh.Apply(sideWeights(100-share, share))
+		b.mesh.Apply(zoneWeights("dc1", 100-share, "prod-1", share))
 		b.mesh.Programmed("shop", "httproute/reviews")
 		for _, web := range []*meshtest.Machine{b.web1, b.web2.Machine} {
 			b.share(t, web, float64(share)/100)
@@ -239,20 +202,20 @@ func (b *bridge) inside(t *testing.T) {
 }
 
 func (b *bridge) elsewhere(t *testing.T) {
-	b.all(t, b.web1, "http://details:9080/", "details", "prod-1")
-	b.all(t, b.web2.Machine, "http://ratings:9080/", "ratings", "dc1")
+	eventuallyAll(t, b.web1, "http://details:9080/", "details", "prod-1")
+	eventuallyAll(t, b.web2.Machine, "http://ratings:9080/", "ratings", "dc1")
 }
 
 // failover takes the service away from the cluster and brings it back, then from the machine.
 func (b *bridge) failover(t *testing.T) {
 	b.scale(t, 0)
-	b.all(t, b.web2.Machine, reviewsURL, "reviews", "dc1")
+	eventuallyAll(t, b.web2.Machine, reviewsURL, "reviews", "dc1")
 	b.scale(t, 1)
-	b.all(t, b.web2.Machine, reviewsURL, "reviews", "prod-1")
+	eventuallyAll(t, b.web2.Machine, reviewsURL, "reviews", "prod-1")
 	b.reviews.Kill()
-	b.all(t, b.web1, reviewsURL, "reviews", "prod-1")
+	eventuallyAll(t, b.web1, reviewsURL, "reviews", "prod-1")
 	b.reviews.Start()
-	b.all(t, b.web1, reviewsURL, "reviews", "dc1")
+	eventuallyAll(t, b.web1, reviewsURL, "reviews", "dc1")
 }
 
 // scale changes the number of pods of reviews.
@@ -268,7 +231,7 @@ var virtualServices = schema.GroupVersionResource{Group: "networking.istio.io", 
 
 // drift changes a generated object in the cluster, as somebody with kubectl does.
 func (b *bridge) drift(t *testing.T) {
-	b.mesh.Apply(sideWeights(50, 50))
+	b.mesh.Apply(zoneWeights("dc1", 50, "prod-1", 50))
 	client := b.prod.Dynamic.Resource(virtualServices).Namespace("store")
 	meshtest.Eventually(t, "the route is in the cluster", func() error {
 		_, err := client.Get(t.Context(), "reviews", metav1.GetOptions{})

@@ -38,13 +38,7 @@ const twoZonesIntent = `apiVersion: isthmus.dev/v1alpha1
 kind: Workspace
 metadata: {name: shop}
 ---
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: bridge, namespace: shop}
-spec:
-  gatewayClassName: isthmus-east-west
-  listeners: [{name: tls, port: 15443, protocol: TLS, tls: {mode: Passthrough}}]
-`
+` + eastWestGateway
 
 // build joins reviews and web in both zones, ratings and ledger in the second, and a gateway in each.
 func (s *twoZones) build() {
@@ -88,30 +82,13 @@ func (s *twoZones) join(zone, service, port string, flags ...string) (*meshtest.
 
 func (s *twoZones) nearby(t *testing.T) {
 	for zone, web := range map[string]*meshtest.Machine{"dc1": s.web1, "dc2": s.web2} {
-		s.eventuallyAll(t, web, "http://reviews:9080/", "reviews", zone)
+		eventuallyAll(t, web, "http://reviews:9080/", "reviews", zone)
 	}
-}
-
-// eventuallyAll waits until all answers come from one version of a service, none failing.
-func (s *twoZones) eventuallyAll(t *testing.T, from *meshtest.Machine, url, service, version string) {
-	t.Helper()
-	meshtest.Eventually(t, from.Name+" reaches "+service+" of "+version, func() error {
-		if tally := from.Ask(20, url); tally.Failed() > 0 || tally.ByVersion(service, version) != 20 {
-			return fmt.Errorf("%s", tally)
-		}
-		return nil
-	})
-}
-
-func zoneWeights(first, second int) string {
-	return route("reviews", fmt.Sprintf(`  - backendRefs:
-    - {group: isthmus.dev, kind: Subset, name: reviews-dc1, port: 9080, weight: %d}
-    - {group: isthmus.dev, kind: Subset, name: reviews-dc2, port: 9080, weight: %d}`, first, second))
 }
 
 func (s *twoZones) weights(t *testing.T) {
 	for _, share := range []int{10, 100, 50} {
-		s.mesh.Apply(zoneWeights(100-share, share))
+		s.mesh.Apply(zoneWeights("dc1", 100-share, "dc2", share))
 		s.mesh.Programmed("shop", "httproute/reviews")
 		for _, web := range []*meshtest.Machine{s.web1, s.web2} {
 			tally := web.Ask(400, "http://reviews:9080/")
@@ -126,21 +103,21 @@ func (s *twoZones) weights(t *testing.T) {
 }
 
 func (s *twoZones) elsewhere(t *testing.T) {
-	s.eventuallyAll(t, s.web1, "http://ratings:9080/", "ratings", "dc2")
+	eventuallyAll(t, s.web1, "http://ratings:9080/", "ratings", "dc2")
 }
 
 // streams has web, in dc1, keep its books in ledger, which speaks TCP and lives in dc2.
 func (s *twoZones) streams(t *testing.T) {
-	s.eventuallyAll(t, s.web1, "http://127.0.0.1:9080/", "ledger", "dc2")
+	eventuallyAll(t, s.web1, "http://127.0.0.1:9080/", "ledger", "dc2")
 }
 
 // failover makes the service ill in the caller's zone, and then well again.
 func (s *twoZones) failover(t *testing.T) {
-	s.eventuallyAll(t, s.web1, "http://reviews:9080/", "reviews", "dc1")
+	eventuallyAll(t, s.web1, "http://reviews:9080/", "reviews", "dc1")
 	s.reviews1.Kill()
-	s.eventuallyAll(t, s.web1, "http://reviews:9080/", "reviews", "dc2")
+	eventuallyAll(t, s.web1, "http://reviews:9080/", "reviews", "dc2")
 	s.reviews1.Start()
-	s.eventuallyAll(t, s.web1, "http://reviews:9080/", "reviews", "dc1")
+	eventuallyAll(t, s.web1, "http://reviews:9080/", "reviews", "dc1")
 }
 
 // noTransit asks the gateway of one zone for what lives in the other.
