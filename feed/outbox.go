@@ -37,10 +37,16 @@ func newOutbox() *outbox {
 	return o
 }
 
+// reset leaves nothing that waits, nor anybody to be woken for it: else an empty message would follow one
+// that took what came while it was made. Caller holds mu, as put does.
 func (o *outbox) reset() {
 	o.workloads, o.gone = map[string]*feedpb.Workload{}, map[string]struct{}{}
 	o.receipts, o.rejections = map[string]receipt{}, map[rejectionKey]*feedpb.Rejection{}
 	o.conditions, o.set = nil, false
+	select {
+	case <-o.wake:
+	default:
+	}
 }
 
 // start forgets what waits and keeps what comes.
@@ -49,10 +55,6 @@ func (o *outbox) start() {
 	defer o.mu.Unlock()
 	o.reset()
 	o.open = true
-	select {
-	case <-o.wake:
-	default:
-	}
 }
 
 func (o *outbox) stop() {
