@@ -658,7 +658,9 @@ type ZoneInfo struct {
 	// "machines" or "kubernetes".
 	Type string `protobuf:"bytes,6,opt,name=type,proto3" json:"type,omitempty"`
 	// In a cluster: which namespace belongs to which workspace. Others are left alone.
-	Claims        []*Claim `protobuf:"bytes,7,rep,name=claims,proto3" json:"claims,omitempty"`
+	Claims []*Claim `protobuf:"bytes,7,rep,name=claims,proto3" json:"claims,omitempty"`
+	// Edges of the zone that agents can reach, also those that are away for the moment.
+	Edges         []*ZoneEdge `protobuf:"bytes,8,rep,name=edges,proto3" json:"edges,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -742,6 +744,67 @@ func (x *ZoneInfo) GetClaims() []*Claim {
 	return nil
 }
 
+func (x *ZoneInfo) GetEdges() []*ZoneEdge {
+	if x != nil {
+		return x.Edges
+	}
+	return nil
+}
+
+// ZoneEdge is an edge as its siblings and agents find it.
+type ZoneEdge struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// "host:port".
+	Addresses     []string `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ZoneEdge) Reset() {
+	*x = ZoneEdge{}
+	mi := &file_feed_feedpb_feed_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ZoneEdge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ZoneEdge) ProtoMessage() {}
+
+func (x *ZoneEdge) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_feedpb_feed_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ZoneEdge.ProtoReflect.Descriptor instead.
+func (*ZoneEdge) Descriptor() ([]byte, []int) {
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ZoneEdge) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ZoneEdge) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
 // Claim says that a namespace of a cluster belongs to a workspace.
 type Claim struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -753,7 +816,7 @@ type Claim struct {
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[9]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -765,7 +828,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[9]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -778,7 +841,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{9}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Claim) GetNamespace() string {
@@ -823,7 +886,7 @@ type Workload struct {
 
 func (x *Workload) Reset() {
 	*x = Workload{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[10]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -835,7 +898,7 @@ func (x *Workload) String() string {
 func (*Workload) ProtoMessage() {}
 
 func (x *Workload) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[10]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -848,7 +911,7 @@ func (x *Workload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Workload.ProtoReflect.Descriptor instead.
 func (*Workload) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{10}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Workload) GetName() string {
@@ -969,7 +1032,7 @@ type Port struct {
 
 func (x *Port) Reset() {
 	*x = Port{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[11]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -981,7 +1044,7 @@ func (x *Port) String() string {
 func (*Port) ProtoMessage() {}
 
 func (x *Port) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[11]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -994,7 +1057,7 @@ func (x *Port) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Port.ProtoReflect.Descriptor instead.
 func (*Port) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{11}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Port) GetPort() uint32 {
@@ -1041,7 +1104,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[12]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1116,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[12]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1129,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{12}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ReportRequest) GetHello() *ReportRequest_Hello {
@@ -1145,7 +1208,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[13]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1157,7 +1220,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[13]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1170,7 +1233,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{13}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Receipt) GetRevision() int64 {
@@ -1211,7 +1274,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[14]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1223,7 +1286,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[14]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1236,7 +1299,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{14}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Rejection) GetResource() string {
@@ -1292,7 +1355,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1367,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1380,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{15}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Condition) GetType() string {
@@ -1350,7 +1413,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1362,7 +1425,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1375,7 +1438,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{16}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReportResponse) GetSequence() uint64 {
@@ -1395,7 +1458,7 @@ type RedeemRequest struct {
 
 func (x *RedeemRequest) Reset() {
 	*x = RedeemRequest{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1407,7 +1470,7 @@ func (x *RedeemRequest) String() string {
 func (*RedeemRequest) ProtoMessage() {}
 
 func (x *RedeemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1420,7 +1483,7 @@ func (x *RedeemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemRequest.ProtoReflect.Descriptor instead.
 func (*RedeemRequest) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{17}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RedeemRequest) GetTokenName() string {
@@ -1445,7 +1508,7 @@ type RedeemResponse struct {
 
 func (x *RedeemResponse) Reset() {
 	*x = RedeemResponse{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1457,7 +1520,7 @@ func (x *RedeemResponse) String() string {
 func (*RedeemResponse) ProtoMessage() {}
 
 func (x *RedeemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1470,7 +1533,7 @@ func (x *RedeemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemResponse.ProtoReflect.Descriptor instead.
 func (*RedeemResponse) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{18}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{19}
 }
 
 type ConfigureRequest_Hello struct {
@@ -1491,7 +1554,7 @@ type ConfigureRequest_Hello struct {
 
 func (x *ConfigureRequest_Hello) Reset() {
 	*x = ConfigureRequest_Hello{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1503,7 +1566,7 @@ func (x *ConfigureRequest_Hello) String() string {
 func (*ConfigureRequest_Hello) ProtoMessage() {}
 
 func (x *ConfigureRequest_Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1578,7 +1641,7 @@ type ReportRequest_Hello struct {
 
 func (x *ReportRequest_Hello) Reset() {
 	*x = ReportRequest_Hello{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[24]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1590,7 +1653,7 @@ func (x *ReportRequest_Hello) String() string {
 func (*ReportRequest_Hello) ProtoMessage() {}
 
 func (x *ReportRequest_Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[24]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1603,7 +1666,7 @@ func (x *ReportRequest_Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest_Hello.ProtoReflect.Descriptor instead.
 func (*ReportRequest_Hello) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{12, 0}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{13, 0}
 }
 
 func (x *ReportRequest_Hello) GetZone() string {
@@ -1687,7 +1750,7 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"\tworkspace\x18\x05 \x01(\tR\tworkspace\x12\x18\n" +
 	"\aservice\x18\x06 \x01(\tR\aservice\x12\x1d\n" +
 	"\n" +
-	"key_sha256\x18\a \x01(\tR\tkeySha256\"\xc8\x01\n" +
+	"key_sha256\x18\a \x01(\tR\tkeySha256\"\xf9\x01\n" +
 	"\bZoneInfo\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12\x12\n" +
@@ -1697,7 +1760,11 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"workspaces\x18\x05 \x03(\tR\n" +
 	"workspaces\x12\x12\n" +
 	"\x04type\x18\x06 \x01(\tR\x04type\x12.\n" +
-	"\x06claims\x18\a \x03(\v2\x16.isthmus.feed.v1.ClaimR\x06claims\"C\n" +
+	"\x06claims\x18\a \x03(\v2\x16.isthmus.feed.v1.ClaimR\x06claims\x12/\n" +
+	"\x05edges\x18\b \x03(\v2\x19.isthmus.feed.v1.ZoneEdgeR\x05edges\"<\n" +
+	"\bZoneEdge\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
+	"\taddresses\x18\x02 \x03(\tR\taddresses\"C\n" +
 	"\x05Claim\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1c\n" +
 	"\tworkspace\x18\x02 \x01(\tR\tworkspace\"\xf0\x04\n" +
@@ -1786,7 +1853,7 @@ func file_feed_feedpb_feed_proto_rawDescGZIP() []byte {
 	return file_feed_feedpb_feed_proto_rawDescData
 }
 
-var file_feed_feedpb_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_feed_feedpb_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_feed_feedpb_feed_proto_goTypes = []any{
 	(*AdmitRequest)(nil),           // 0: isthmus.feed.v1.AdmitRequest
 	(*AdmitResponse)(nil),          // 1: isthmus.feed.v1.AdmitResponse
@@ -1797,57 +1864,59 @@ var file_feed_feedpb_feed_proto_goTypes = []any{
 	(*Secret)(nil),                 // 6: isthmus.feed.v1.Secret
 	(*Token)(nil),                  // 7: isthmus.feed.v1.Token
 	(*ZoneInfo)(nil),               // 8: isthmus.feed.v1.ZoneInfo
-	(*Claim)(nil),                  // 9: isthmus.feed.v1.Claim
-	(*Workload)(nil),               // 10: isthmus.feed.v1.Workload
-	(*Port)(nil),                   // 11: isthmus.feed.v1.Port
-	(*ReportRequest)(nil),          // 12: isthmus.feed.v1.ReportRequest
-	(*Receipt)(nil),                // 13: isthmus.feed.v1.Receipt
-	(*Rejection)(nil),              // 14: isthmus.feed.v1.Rejection
-	(*Condition)(nil),              // 15: isthmus.feed.v1.Condition
-	(*ReportResponse)(nil),         // 16: isthmus.feed.v1.ReportResponse
-	(*RedeemRequest)(nil),          // 17: isthmus.feed.v1.RedeemRequest
-	(*RedeemResponse)(nil),         // 18: isthmus.feed.v1.RedeemResponse
-	(*ConfigureRequest_Hello)(nil), // 19: isthmus.feed.v1.ConfigureRequest.Hello
-	nil,                            // 20: isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
-	nil,                            // 21: isthmus.feed.v1.Resource.LabelsEntry
-	nil,                            // 22: isthmus.feed.v1.Workload.LabelsEntry
-	nil,                            // 23: isthmus.feed.v1.Workload.SelectorEntry
-	(*ReportRequest_Hello)(nil),    // 24: isthmus.feed.v1.ReportRequest.Hello
-	(*timestamppb.Timestamp)(nil),  // 25: google.protobuf.Timestamp
-	(*anypb.Any)(nil),              // 26: google.protobuf.Any
+	(*ZoneEdge)(nil),               // 9: isthmus.feed.v1.ZoneEdge
+	(*Claim)(nil),                  // 10: isthmus.feed.v1.Claim
+	(*Workload)(nil),               // 11: isthmus.feed.v1.Workload
+	(*Port)(nil),                   // 12: isthmus.feed.v1.Port
+	(*ReportRequest)(nil),          // 13: isthmus.feed.v1.ReportRequest
+	(*Receipt)(nil),                // 14: isthmus.feed.v1.Receipt
+	(*Rejection)(nil),              // 15: isthmus.feed.v1.Rejection
+	(*Condition)(nil),              // 16: isthmus.feed.v1.Condition
+	(*ReportResponse)(nil),         // 17: isthmus.feed.v1.ReportResponse
+	(*RedeemRequest)(nil),          // 18: isthmus.feed.v1.RedeemRequest
+	(*RedeemResponse)(nil),         // 19: isthmus.feed.v1.RedeemResponse
+	(*ConfigureRequest_Hello)(nil), // 20: isthmus.feed.v1.ConfigureRequest.Hello
+	nil,                            // 21: isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
+	nil,                            // 22: isthmus.feed.v1.Resource.LabelsEntry
+	nil,                            // 23: isthmus.feed.v1.Workload.LabelsEntry
+	nil,                            // 24: isthmus.feed.v1.Workload.SelectorEntry
+	(*ReportRequest_Hello)(nil),    // 25: isthmus.feed.v1.ReportRequest.Hello
+	(*timestamppb.Timestamp)(nil),  // 26: google.protobuf.Timestamp
+	(*anypb.Any)(nil),              // 27: google.protobuf.Any
 }
 var file_feed_feedpb_feed_proto_depIdxs = []int32{
-	19, // 0: isthmus.feed.v1.ConfigureRequest.hello:type_name -> isthmus.feed.v1.ConfigureRequest.Hello
+	20, // 0: isthmus.feed.v1.ConfigureRequest.hello:type_name -> isthmus.feed.v1.ConfigureRequest.Hello
 	4,  // 1: isthmus.feed.v1.ConfigureResponse.resources:type_name -> isthmus.feed.v1.Resource
-	25, // 2: isthmus.feed.v1.ConfigureResponse.committed:type_name -> google.protobuf.Timestamp
-	26, // 3: isthmus.feed.v1.Resource.body:type_name -> google.protobuf.Any
-	21, // 4: isthmus.feed.v1.Resource.labels:type_name -> isthmus.feed.v1.Resource.LabelsEntry
+	26, // 2: isthmus.feed.v1.ConfigureResponse.committed:type_name -> google.protobuf.Timestamp
+	27, // 3: isthmus.feed.v1.Resource.body:type_name -> google.protobuf.Any
+	22, // 4: isthmus.feed.v1.Resource.labels:type_name -> isthmus.feed.v1.Resource.LabelsEntry
 	5,  // 5: isthmus.feed.v1.Resource.origins:type_name -> isthmus.feed.v1.Origin
-	25, // 6: isthmus.feed.v1.Token.expires:type_name -> google.protobuf.Timestamp
-	9,  // 7: isthmus.feed.v1.ZoneInfo.claims:type_name -> isthmus.feed.v1.Claim
-	11, // 8: isthmus.feed.v1.Workload.ports:type_name -> isthmus.feed.v1.Port
-	22, // 9: isthmus.feed.v1.Workload.labels:type_name -> isthmus.feed.v1.Workload.LabelsEntry
-	23, // 10: isthmus.feed.v1.Workload.selector:type_name -> isthmus.feed.v1.Workload.SelectorEntry
-	24, // 11: isthmus.feed.v1.ReportRequest.hello:type_name -> isthmus.feed.v1.ReportRequest.Hello
-	10, // 12: isthmus.feed.v1.ReportRequest.workloads:type_name -> isthmus.feed.v1.Workload
-	13, // 13: isthmus.feed.v1.ReportRequest.receipts:type_name -> isthmus.feed.v1.Receipt
-	14, // 14: isthmus.feed.v1.ReportRequest.rejections:type_name -> isthmus.feed.v1.Rejection
-	15, // 15: isthmus.feed.v1.ReportRequest.conditions:type_name -> isthmus.feed.v1.Condition
-	5,  // 16: isthmus.feed.v1.Rejection.origins:type_name -> isthmus.feed.v1.Origin
-	20, // 17: isthmus.feed.v1.ConfigureRequest.Hello.initial_versions:type_name -> isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
-	0,  // 18: isthmus.feed.v1.Feed.Admit:input_type -> isthmus.feed.v1.AdmitRequest
-	2,  // 19: isthmus.feed.v1.Feed.Configure:input_type -> isthmus.feed.v1.ConfigureRequest
-	12, // 20: isthmus.feed.v1.Feed.Report:input_type -> isthmus.feed.v1.ReportRequest
-	17, // 21: isthmus.feed.v1.Feed.Redeem:input_type -> isthmus.feed.v1.RedeemRequest
-	1,  // 22: isthmus.feed.v1.Feed.Admit:output_type -> isthmus.feed.v1.AdmitResponse
-	3,  // 23: isthmus.feed.v1.Feed.Configure:output_type -> isthmus.feed.v1.ConfigureResponse
-	16, // 24: isthmus.feed.v1.Feed.Report:output_type -> isthmus.feed.v1.ReportResponse
-	18, // 25: isthmus.feed.v1.Feed.Redeem:output_type -> isthmus.feed.v1.RedeemResponse
-	22, // [22:26] is the sub-list for method output_type
-	18, // [18:22] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	26, // 6: isthmus.feed.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	10, // 7: isthmus.feed.v1.ZoneInfo.claims:type_name -> isthmus.feed.v1.Claim
+	9,  // 8: isthmus.feed.v1.ZoneInfo.edges:type_name -> isthmus.feed.v1.ZoneEdge
+	12, // 9: isthmus.feed.v1.Workload.ports:type_name -> isthmus.feed.v1.Port
+	23, // 10: isthmus.feed.v1.Workload.labels:type_name -> isthmus.feed.v1.Workload.LabelsEntry
+	24, // 11: isthmus.feed.v1.Workload.selector:type_name -> isthmus.feed.v1.Workload.SelectorEntry
+	25, // 12: isthmus.feed.v1.ReportRequest.hello:type_name -> isthmus.feed.v1.ReportRequest.Hello
+	11, // 13: isthmus.feed.v1.ReportRequest.workloads:type_name -> isthmus.feed.v1.Workload
+	14, // 14: isthmus.feed.v1.ReportRequest.receipts:type_name -> isthmus.feed.v1.Receipt
+	15, // 15: isthmus.feed.v1.ReportRequest.rejections:type_name -> isthmus.feed.v1.Rejection
+	16, // 16: isthmus.feed.v1.ReportRequest.conditions:type_name -> isthmus.feed.v1.Condition
+	5,  // 17: isthmus.feed.v1.Rejection.origins:type_name -> isthmus.feed.v1.Origin
+	21, // 18: isthmus.feed.v1.ConfigureRequest.Hello.initial_versions:type_name -> isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
+	0,  // 19: isthmus.feed.v1.Feed.Admit:input_type -> isthmus.feed.v1.AdmitRequest
+	2,  // 20: isthmus.feed.v1.Feed.Configure:input_type -> isthmus.feed.v1.ConfigureRequest
+	13, // 21: isthmus.feed.v1.Feed.Report:input_type -> isthmus.feed.v1.ReportRequest
+	18, // 22: isthmus.feed.v1.Feed.Redeem:input_type -> isthmus.feed.v1.RedeemRequest
+	1,  // 23: isthmus.feed.v1.Feed.Admit:output_type -> isthmus.feed.v1.AdmitResponse
+	3,  // 24: isthmus.feed.v1.Feed.Configure:output_type -> isthmus.feed.v1.ConfigureResponse
+	17, // 25: isthmus.feed.v1.Feed.Report:output_type -> isthmus.feed.v1.ReportResponse
+	19, // 26: isthmus.feed.v1.Feed.Redeem:output_type -> isthmus.feed.v1.RedeemResponse
+	23, // [23:27] is the sub-list for method output_type
+	19, // [19:23] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_feed_feedpb_feed_proto_init() }
@@ -1861,7 +1930,7 @@ func file_feed_feedpb_feed_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_feed_feedpb_feed_proto_rawDesc), len(file_feed_feedpb_feed_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   25,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
