@@ -7,29 +7,16 @@ import (
 
 	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 	"github.com/isthmus-mesh/isthmus/compiler"
-	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
 // edgesOf are the edges that a delta tells a zone of; told is false when the zone's facts did not change.
 func edgesOf(t *testing.T, out *compiler.Output, zone string) (names []string, told bool) {
 	t.Helper()
-	if out.Zones[zone] == nil {
-		return nil, false
+	info := zoneFacts(t, out, zone)
+	for _, e := range info.GetEdges() {
+		names = append(names, e.Name+"="+e.Addresses[0])
 	}
-	for _, r := range out.Zones[zone].Upserts {
-		info := &feedpb.ZoneInfo{}
-		if r.Name != "Zone//"+zone {
-			continue
-		}
-		if err := r.Body.UnmarshalTo(info); err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range info.Edges {
-			names = append(names, e.Name+"="+e.Addresses[0])
-		}
-		return names, true
-	}
-	return nil, false
+	return names, info != nil
 }
 
 func TestEdgesOfAZoneKnowOneAnother(t *testing.T) {

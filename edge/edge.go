@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -20,6 +21,7 @@ import (
 	"github.com/isthmus-mesh/isthmus/edge/admission"
 	"github.com/isthmus-mesh/isthmus/edge/kube"
 	"github.com/isthmus-mesh/isthmus/edge/pilot"
+	"github.com/isthmus-mesh/isthmus/edge/preflight"
 	"github.com/isthmus-mesh/isthmus/edge/roster"
 	"github.com/isthmus-mesh/isthmus/edge/siblings"
 	"github.com/isthmus-mesh/isthmus/feed"
@@ -39,6 +41,7 @@ type edge struct {
 	zone       *zone
 	roster     *roster.Roster
 	siblings   *siblings.Siblings
+	paths      *preflight.Paths
 	client     *feed.Client
 	pilot      *pilot.Pilot // set before the roster runs
 	// cluster and drifts are those of a zone that is one; then there is no listener, roster, sibling or pilot.
@@ -115,13 +118,17 @@ func (e *edge) assemble() (err error) {
 		return err
 	}
 	e.zone = newZone(c.zone, e.files.bundle, e.conditions, e.files.saved("bundle"))
+	e.paths = preflight.New(preflight.Config{Zone: c.zone, Blocked: func(address string, err *problem.Error) {
+		e.conditions.set("Path/"+address, err)
+	}})
+	e.zone.follow(func(info *feedpb.ZoneInfo) { e.paths.Set(info.Paths) })
 	if e.config.inKubernetes() {
 		return e.assembleCluster()
 	}
 	e.roster, err = roster.New(e.rosterConfig())
 	e.files.damaged("workloads", err)
 	e.siblings = siblings.New(siblings.Config{Name: c.name, TLS: e.siblingTLS, Roster: e.roster, Log: e.config.Log})
-	e.zone.follow(e.meet)
+	e.zone.follow(func(info *feedpb.ZoneInfo) { e.meet(info.Edges) })
 	return nil
 }
 
@@ -186,6 +193,9 @@ func (e *edge) run(ctx context.Context) error {
 		return e.wallet.renew(ctx, e.client, func(p *problem.Error) { e.conditions.set("Certificate", p) })
 	})
 	group.Go(func() error { return e.files.retry(ctx) })
+	again := time.NewTicker(preflight.Every)
+	defer again.Stop()
+	group.Go(func() error { return e.paths.Run(ctx, again.C) })
 	group.Go(func() error { return e.status.serve(ctx, e.config.StatusListen) })
 	group.Go(func() error {
 		if e.cluster != nil {

@@ -26,8 +26,8 @@ type zone struct {
 	conditions *conditions
 	// saved is told how each attempt to write the bundle went.
 	saved func(error)
-	// met is told which edges the zone has; nil means nobody is.
-	met func([]*feedpb.ZoneEdge)
+	// told are those who are told what the hub says of the zone.
+	told []func(*feedpb.ZoneInfo)
 	// known is closed when there is a configuration.
 	known    chan struct{}
 	announce func() // closes known, once
@@ -116,13 +116,13 @@ func (z *zone) publish(p *pilot.Pilot, upserts []*roster.Workload, gone []string
 	p.SetWorkloads(workloads, gone)
 }
 
-// follow tells met which edges the zone has, now and whenever it changes.
-func (z *zone) follow(met func([]*feedpb.ZoneEdge)) {
+// follow tells somebody what the hub says of the zone, now and whenever it changes.
+func (z *zone) follow(tell func(*feedpb.ZoneInfo)) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	z.met = met
+	z.told = append(z.told, tell)
 	if info, err := z.info(); err == nil {
-		met(info.Edges)
+		tell(info)
 	}
 }
 
@@ -190,14 +190,14 @@ func zoneInfo(r *feedpb.Resource) (*feedpb.ZoneInfo, error) {
 	return info, nil
 }
 
-// learn takes in which edges the zone has, and says so when it moved under a running Pilot, which cannot follow.
+// learn passes on what the hub says of the zone, and says so when it moved under a running Pilot, which cannot follow.
 func (z *zone) learn(r *feedpb.Resource) error {
 	info, err := zoneInfo(r)
 	if err != nil {
 		return err
 	}
-	if z.met != nil {
-		z.met(info.Edges)
+	for _, tell := range z.told {
+		tell(info)
 	}
 	if z.pilot.Load() == nil {
 		return nil
