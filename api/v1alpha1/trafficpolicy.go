@@ -133,7 +133,7 @@ type Timeouts struct {
 	Idle *gatewayv1.Duration `json:"idle,omitempty"`
 }
 
-// Retries of failed requests. A retry of an HTTPRoute rule wins.
+// Retries of failed requests.
 type Retries struct {
 	// Attempts after the first one; 0 switches retries off.
 	// +kubebuilder:validation:Minimum=0
