@@ -3,6 +3,7 @@ package stories_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -140,6 +141,51 @@ func hashByCookie(w world) {
 	if len(used) < 2 {
 		w.Errorf("all clients are at %v", used)
 	}
+}
+
+// hashBySource keeps each caller at one machine.
+func hashBySource(w world) {
+	w.apply(everywhere, "httproute/reviews")
+	w.apply(policy("reviews", "  loadBalancing: {policy: ConsistentHash, consistentHash: {source: true}}"), "trafficpolicy/reviews")
+	used := map[string]bool{}
+	for name, caller := range w.Machines {
+		if name == "public" { // whose callers are elsewhere
+			continue
+		}
+		tally := caller.Ask(10, "http://reviews:9080/")
+		tally.MustLoseNothing(w)
+		used[w.oneHost(tally)] = true
+	}
+	if len(used) < 2 {
+		w.Errorf("all callers are at %v", used)
+	}
+}
+
+// failover finds all machines of a zone equally near: it shares requests among those that live.
+func failover(w world) {
+	w.apply(everywhere, "httproute/reviews")
+	for _, prefer := range []string{"Zone", "Region"} {
+		w.apply(policy("reviews", "  failover: {prefer: "+prefer+"}"), "trafficpolicy/reviews")
+		w.served(prefer, hosts...)
+		w.Apps["rv2"].Kill()
+		w.served(prefer, "rv1", "rv3")
+		w.Apps["rv2"].Start()
+		w.served(prefer, hosts...)
+	}
+}
+
+// served waits until reviews is answered by these machines, all of them and no others, and no request fails.
+func (w world) served(when string, by ...string) {
+	w.Helper()
+	meshtest.Eventually(w, fmt.Sprintf("%s: %v serve", when, by), func() error {
+		tally := w.web().Ask(30, "http://reviews:9080/")
+		for _, host := range hosts {
+			if tally.Failed() > 0 || slices.Contains(by, host) != (tally.ByHost("reviews", host) > 0) {
+				return fmt.Errorf("%s", tally)
+			}
+		}
+		return nil
+	})
 }
 
 // changesUnderLoad changes what becomes clusters of Envoy while a browser asks: nothing is lost, and no cluster

@@ -17,21 +17,28 @@ func TestTraffic(t *testing.T) {
 		tell func(world)
 	}{
 		{"canary by weight", canary},
+		{"canary within a second", promptCanary},
 		{"header match", headerMatch},
 		{"programmed means obeyed", programmedMeansObeyed},
 		{"mirror", mirror},
 		{"filters", filters},
 		{"retries", retries},
+		{"retry budget", retryBudget},
 		{"timeouts", timeouts},
 		{"fault injection", faults},
+		{"connection limits", connectionLimits},
 		{"outlier ejection", ejection},
+		{"failover", failover},
 		{"consistent hash by header", hashByHeader},
 		{"consistent hash by cookie", hashByCookie},
+		{"consistent hash by source address", hashBySource},
 		{"policies change under load", changesUnderLoad},
+		{"a route of a mebibyte", largeRoute},
 		{"gRPC route", grpcRoute},
 		{"TCP route", tcpRoute},
 		{"TLS to an external service", externalTLS},
 		{"TLS ingress", tlsIngress},
+		{"TLS passed through by name", passthrough},
 		{"another gateway", anotherGateway},
 	} {
 		mesh.Run(t, part.name, func(t *testing.T) { part.tell(world{t, shop, mesh, zone}) })
