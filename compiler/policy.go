@@ -77,9 +77,12 @@ func addPart(w *work, merged *plan.Policy, p *v1alpha1.TrafficPolicy, part polic
 	if !part.set(&p.Spec) {
 		return
 	}
-	if !part.fits(w.node.key.kind) {
+	misfits, all := part.misfits(w.node.key.kind, &p.Spec)
+	for _, field := range misfits {
 		w.report(kindTrafficPolicy, p.Namespace, p.Name, against(v1alpha1.ConditionAccepted,
-			problem.Unsupported.Because("spec.%s does not apply to kind %s", part.name, w.node.key.kind)))
+			problem.Unsupported.Because("spec.%s does not apply to kind %s", field, w.node.key.kind)))
+	}
+	if all {
 		return
 	}
 	if winner, said := merged.Origins[part.name]; said {

@@ -30,12 +30,12 @@ func (w world) counted(pattern string, do func()) int {
 
 // connectionLimits refuse what is too much for a slow service, at the caller's proxy.
 func connectionLimits(w world) {
-	w.Turn("rv1", "delay=1s")
+	w.Turn("rv1", "delay=2s")
 	defer w.Turn("rv1", "")
 	w.refused("", sentAtOnce)
-	// Of each of Envoy's two workers one connection, and one request that waits for it.
-	w.refused("maxConnections: 1, maxPendingRequests: 1", 2+1)
-	w.refused("maxRequests: 2", 2)
+	const workers = 2 // of Envoy: each has a connection in any case, and may take the last place together with the other
+	w.refused("maxConnections: 1, maxPendingRequests: 1", workers+1)
+	w.refused("maxRequests: 2", 2+workers-1)
 	w.Turn("rv1", "")
 	w.reused("maxRequests: 1000", 0, 2)
 	w.reused("maxRequestsPerConnection: 1", sentInTurn, sentInTurn)

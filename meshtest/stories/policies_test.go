@@ -71,6 +71,24 @@ func faults(w world) {
 	w.mustBe("share of delayed requests", float64(delayed)/sent, 0.20, 0.10)
 }
 
+// lostBackend refuses the share of a backend that does not exist, beside what a drill aborts.
+func lostBackend(w world) {
+	const sent = 400
+	w.apply(route("ratings", `  - backendRefs: [{name: ratings, port: 9080, weight: 3}, {name: nothing, port: 9080, weight: 1}]`), "httproute/ratings")
+	tally := w.web().Ask(sent, "http://ratings:9080/")
+	w.mustBe("share of refused requests", float64(tally.Status(http.StatusInternalServerError))/sent, 0.25, 0.09) // four standard deviations, as below
+
+	w.apply(policy("ratings", "  fault: {abort: {status: 418, percent: 40}}"), "trafficpolicy/ratings")
+	before := w.Requests("ratings1")
+	tally = w.web().Ask(sent, "http://ratings:9080/")
+	aborted, refused := tally.Status(http.StatusTeapot), tally.Status(http.StatusServiceUnavailable)
+	w.mustBe("share of aborted requests", float64(aborted)/sent, 0.40, 0.10)
+	w.mustBe("share of refused requests beside them", float64(refused)/sent, 0.15, 0.08)
+	if received := w.Requests("ratings1") - before; received != sent-aborted-refused || tally.Status(http.StatusOK) != received {
+		w.Errorf("ratings received %d requests of %d: %s", received, sent, tally)
+	}
+}
+
 // ejection leaves out the one machine that fails, and takes it back when its time is over.
 func ejection(w world) {
 	w.apply(everywhere, "httproute/reviews")

@@ -26,6 +26,7 @@ func TestTraffic(t *testing.T) {
 		{"retry budget", retryBudget},
 		{"timeouts", timeouts},
 		{"fault injection", faults},
+		{"a backend is missing", lostBackend},
 		{"connection limits", connectionLimits},
 		{"outlier ejection", ejection},
 		{"failover", failover},
