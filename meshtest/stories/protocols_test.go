@@ -49,9 +49,15 @@ func grpcRoute(w world) {
 	}
 }
 
-// tcpRoute splits connections.
+// tcpRoute splits connections, which before that are kept together by their source.
 func tcpRoute(w world) {
 	w.second("ledger", "9100=tcp")
+	w.apply(policy("ledger", "  loadBalancing: {policy: ConsistentHash, consistentHash: {source: true}}"), "trafficpolicy/ledger")
+	together := w.ask(30)
+	together.MustLoseNothing(w)
+	if first := together.ByHost("ledger", "ledger1"); first != 0 && first != together.Sent() {
+		w.Errorf("the connections of one caller reached both machines: %s", together)
+	}
 	split := strings.Replace(w.Example("tcp"), "weight: 1\n", "weight: 1\n    - {group: isthmus.dev, kind: Subset, name: ledger-v2, port: 9100, weight: 3}\n", 1)
 	w.apply(split, "tcproute/ledger")
 	tally := w.ask(200)
