@@ -38,6 +38,7 @@ func policy(w *work) any {
 	policies = slices.Compact(policies)
 	merged := &plan.Policy{Origins: make(map[string]plan.Origin)}
 	for _, p := range policies {
+		tellMisfits(w, p)
 		for _, part := range policyParts {
 			addPart(w, merged, p, part)
 		}
@@ -77,12 +78,9 @@ func addPart(w *work, merged *plan.Policy, p *v1alpha1.TrafficPolicy, part polic
 	if !part.set(&p.Spec) {
 		return
 	}
-	misfits, all := part.misfits(w.node.key.kind, &p.Spec)
-	for _, field := range misfits {
+	if !part.fits(w.node.key.kind) {
 		w.report(kindTrafficPolicy, p.Namespace, p.Name, against(v1alpha1.ConditionAccepted,
-			problem.Unsupported.Because("spec.%s does not apply to kind %s", field, w.node.key.kind)))
-	}
-	if all {
+			problem.Unsupported.Because("spec.%s does not apply to kind %s", part.name, w.node.key.kind)))
 		return
 	}
 	if winner, said := merged.Origins[part.name]; said {

@@ -18,27 +18,15 @@ type policyPart struct {
 	put  func(*plan.Policy, *v1alpha1.TrafficPolicySpec) error
 	// request says that the part acts on requests: the only ones that can be attached to a route.
 	request bool
-	// aside are fields that act on connections although the part acts on requests, as far as they are set;
-	// nil if there are none.
-	aside func(*v1alpha1.TrafficPolicySpec) []string
 }
 
-// misfits are the fields of the part that say nothing about a target of a kind, and whether that is all of it.
-func (p policyPart) misfits(kind string, s *v1alpha1.TrafficPolicySpec) (fields []string, all bool) {
-	switch {
-	case kind != kindHTTPRoute:
-	case !p.request:
-		return []string{p.name}, true
-	case p.aside != nil:
-		fields = p.aside(s)
-	}
-	return fields, false
-}
+// fits says whether the part can be attached to a target of a kind.
+func (p policyPart) fits(kind string) bool { return p.request || kind != kindHTTPRoute }
 
 var policyParts = []policyPart{
 	{name: "loadBalancing", set: func(s *v1alpha1.TrafficPolicySpec) bool { return s.LoadBalancing != nil }, put: putLoadBalancing},
-	{name: "timeouts", set: func(s *v1alpha1.TrafficPolicySpec) bool { return s.Timeouts != nil }, put: putTimeouts, request: true, aside: connectionTimeouts},
-	{name: "retries", set: func(s *v1alpha1.TrafficPolicySpec) bool { return s.Retries != nil }, put: putRetries, request: true, aside: retryBudget},
+	{name: "timeouts", set: func(s *v1alpha1.TrafficPolicySpec) bool { return s.Timeouts != nil }, put: putTimeouts, request: true},
+	{name: "retries", set: func(s *v1alpha1.TrafficPolicySpec) bool { return s.Retries != nil }, put: putRetries, request: true},
 	{name: "connectionLimits", set: func(s *v1alpha1.TrafficPolicySpec) bool { return s.ConnectionLimits != nil }, put: putLimits},
 	{name: "outlierDetection", set: func(s *v1alpha1.TrafficPolicySpec) bool { return s.OutlierDetection != nil }, put: putOutliers},
 	{name: "failover", set: func(s *v1alpha1.TrafficPolicySpec) bool { return s.Failover != nil }, put: putFailover},
@@ -98,23 +86,6 @@ func putTimeouts(p *plan.Policy, s *v1alpha1.TrafficPolicySpec) (err error) {
 	}
 	p.Timeouts = t
 	return nil
-}
-
-func connectionTimeouts(s *v1alpha1.TrafficPolicySpec) (fields []string) {
-	if s.Timeouts.Connect != nil {
-		fields = append(fields, "timeouts.connect")
-	}
-	if s.Timeouts.Idle != nil {
-		fields = append(fields, "timeouts.idle")
-	}
-	return fields
-}
-
-func retryBudget(s *v1alpha1.TrafficPolicySpec) []string {
-	if s.Retries.BudgetPercent == nil {
-		return nil
-	}
-	return []string{"retries.budgetPercent"}
 }
 
 func putRetries(p *plan.Policy, s *v1alpha1.TrafficPolicySpec) error {
