@@ -1,6 +1,9 @@
 package plan
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Site is a zone as one workspace sees it.
 type Site struct {
@@ -23,6 +26,12 @@ type Endpoint struct {
 
 // IsKubernetes says whether the zone is a cluster.
 func (s *Site) IsKubernetes() bool { return s.Namespace != "" }
+
+// Region is where the zone lies; zones without one are regions of their own.
+func (s *Site) Region() string {
+	region, _, _ := strings.Cut(s.Locality, "/")
+	return region
+}
 
 // LocalHost is the name by which callers in the zone call a service of the workspace.
 func (s *Site) LocalHost(service *Service) string {
