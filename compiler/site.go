@@ -89,6 +89,7 @@ func claimedSites(w *work, ws *v1alpha1.Workspace, claims []zoneClaim) sites {
 		}
 		all = append(all, site)
 	}
+	sendPaths(w, all)
 	return all
 }
 

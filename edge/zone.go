@@ -26,6 +26,8 @@ type zone struct {
 	conditions *conditions
 	// saved is told how each attempt to write the bundle went.
 	saved func(error)
+	// told are those who are told what the hub says of the zone.
+	told []func(*feedpb.ZoneInfo)
 	// known is closed when there is a configuration.
 	known    chan struct{}
 	announce func() // closes known, once
@@ -114,6 +116,16 @@ func (z *zone) publish(p *pilot.Pilot, upserts []*roster.Workload, gone []string
 	p.SetWorkloads(workloads, gone)
 }
 
+// follow tells somebody what the hub says of the zone, now and whenever it changes.
+func (z *zone) follow(tell func(*feedpb.ZoneInfo)) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.told = append(z.told, tell)
+	if info, err := z.info(); err == nil {
+		tell(info)
+	}
+}
+
 // open lets proxies in: Pilot gets everything known, and every revision from now on.
 func (z *zone) open(p *pilot.Pilot) {
 	z.mu.Lock()
@@ -136,7 +148,7 @@ func (z *zone) read(r *feedpb.Resource) {
 	case admission.IsToken(r.Name):
 		err = z.tokens.Put(r)
 	case isZoneInfo(r.Name):
-		err = z.checkPlace(r)
+		err = z.learn(r)
 	default:
 		return
 	}
@@ -178,11 +190,17 @@ func zoneInfo(r *feedpb.Resource) (*feedpb.ZoneInfo, error) {
 	return info, nil
 }
 
-// checkPlace says so when the zone moved under a running Pilot, which cannot follow.
-func (z *zone) checkPlace(r *feedpb.Resource) error {
+// learn passes on what the hub says of the zone, and says so when it moved under a running Pilot, which cannot follow.
+func (z *zone) learn(r *feedpb.Resource) error {
 	info, err := zoneInfo(r)
-	if err != nil || z.pilot.Load() == nil {
+	if err != nil {
 		return err
+	}
+	for _, tell := range z.told {
+		tell(info)
+	}
+	if z.pilot.Load() == nil {
+		return nil
 	}
 	old, err := z.info()
 	if err == nil && (old.Network != info.Network || old.Region != info.Region || old.Zone != info.Zone) {

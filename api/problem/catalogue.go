@@ -145,6 +145,9 @@ var (
 	ZoneTypeWrong = Problem{"ISM4018", "ZoneTypeWrong",
 		"An edge runs for another type of zone than the zone is of.",
 		"Start it with --kubeconfig or --in-cluster for a cluster, without for machines"}
+	PathBlocked = Problem{"ISM4019", "PathBlocked",
+		"A gateway through which other zones are entered cannot be reached from this zone.",
+		"Let the port that the message names through the firewalls between the zones, start the gateway, or correct spec.eastWest of its zone"}
 )
 
 // Agent: a machine's own troubles.
@@ -204,7 +207,7 @@ var Catalogue = []Problem{
 	TokenMalformed, TokenUnknown, TokenExpired, TokenUsed, TokenForeign, IdentityRefused, PeerUntrusted, RequestInvalid,
 	ResourceTooLarge, StateNotSaved, StateCorrupt, InstanceTaken, RegistrationInvalid, WorkloadUnknown, HubAway,
 	CertificateEnding, ZoneMoved, ResourceUnreadable,
-	ClusterAway, KindNotServed, ClusterForbids, DriftMended, ObjectTaken, NamespaceMissing, ClusterRefused, ZoneTypeWrong,
+	ClusterAway, KindNotServed, ClusterForbids, DriftMended, ObjectTaken, NamespaceMissing, ClusterRefused, ZoneTypeWrong, PathBlocked,
 	EdgeAway, EnvoyNotReady, EnvoyMissing, RenewalFailing, ApplicationUnhealthy, CaptureFailed, ConfigurationRejected,
 	CacheNotSaved, CacheDamaged, RegistrationDoubtful, NotJoined, AlreadyJoined, AgentNotRunning, SettingInvalid, NamesUnanswered,
 }

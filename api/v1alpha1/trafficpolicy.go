@@ -123,18 +123,18 @@ type HashCookie struct {
 
 // Timeouts bound waiting. Durations are Gateway API durations (GEP-2257), for instance "500ms".
 type Timeouts struct {
-	// Connect bounds establishing a connection.
+	// Connect bounds establishing a connection to a service or a subset.
 	// +optional
 	Connect *gatewayv1.Duration `json:"connect,omitempty"`
 	// Request bounds a whole request, retries included. A timeout of an HTTPRoute rule wins.
 	// +optional
 	Request *gatewayv1.Duration `json:"request,omitempty"`
-	// Idle closes connections without requests for that long.
+	// Idle closes connections to a service or a subset without requests for that long.
 	// +optional
 	Idle *gatewayv1.Duration `json:"idle,omitempty"`
 }
 
-// Retries of failed requests. A retry of an HTTPRoute rule wins.
+// Retries of failed requests.
 type Retries struct {
 	// Attempts after the first one; 0 switches retries off.
 	// +kubebuilder:validation:Minimum=0
@@ -150,7 +150,8 @@ type Retries struct {
 	// +listType=set
 	// +kubebuilder:validation:items:Enum="5xx";"gateway-error";"connect-failure";"refused-stream";"reset";"reset-before-request";"retriable-4xx";"unavailable";"cancelled";"deadline-exceeded";"resource-exhausted";"internal"
 	RetryOn []string `json:"retryOn,omitempty"`
-	// BudgetPercent bounds concurrent retries to that share of active requests (Envoy's retry budget).
+	// BudgetPercent bounds concurrent retries to that share of active requests (Envoy's retry budget); three are
+	// always allowed. It holds for a service or a subset, not for a route.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
@@ -159,7 +160,7 @@ type Retries struct {
 
 // ConnectionLimits bound what one proxy opens to a service.
 type ConnectionLimits struct {
-	// MaxConnections to the service.
+	// MaxConnections to the service. Each of the proxy's workers may have one to each endpoint in any case.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	MaxConnections *int32 `json:"maxConnections,omitempty"`

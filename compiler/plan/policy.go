@@ -80,10 +80,8 @@ type Retries struct {
 	Attempts int32
 	// PerTry bounds each attempt; 0 does not.
 	PerTry time.Duration
-	// On lists when, in Envoy's words, and HTTP status codes.
+	// On lists when, in Envoy's words.
 	On []string
-	// Backoff between attempts; 0 means Envoy's own.
-	Backoff time.Duration
 	// BudgetPercent of the active requests may be retries; 0 is no budget.
 	BudgetPercent int32
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -22,6 +23,15 @@ type Site struct {
 type Endpoint struct {
 	Host string
 	Port int32
+}
+
+// String is the endpoint as "HOST:PORT", IPv6 in brackets.
+func (e Endpoint) String() string {
+	host := e.Host
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return host + ":" + strconv.Itoa(int(e.Port))
 }
 
 // IsKubernetes says whether the zone is a cluster.

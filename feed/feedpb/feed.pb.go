@@ -81,7 +81,7 @@ func (x ReportRequest_Extent) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ReportRequest_Extent.Descriptor instead.
 func (ReportRequest_Extent) EnumDescriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{12, 0}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{14, 0}
 }
 
 type AdmitRequest struct {
@@ -711,7 +711,11 @@ type ZoneInfo struct {
 	// "machines" or "kubernetes".
 	Type string `protobuf:"bytes,6,opt,name=type,proto3" json:"type,omitempty"`
 	// In a cluster: which namespace belongs to which workspace. Others are left alone.
-	Claims        []*Claim `protobuf:"bytes,7,rep,name=claims,proto3" json:"claims,omitempty"`
+	Claims []*Claim `protobuf:"bytes,7,rep,name=claims,proto3" json:"claims,omitempty"`
+	// Edges of the zone that agents can reach, also those that are away for the moment.
+	Edges []*ZoneEdge `protobuf:"bytes,8,rep,name=edges,proto3" json:"edges,omitempty"`
+	// Ways from this zone into others with which it shares a workspace.
+	Paths         []*Path `protobuf:"bytes,9,rep,name=paths,proto3" json:"paths,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -795,6 +799,128 @@ func (x *ZoneInfo) GetClaims() []*Claim {
 	return nil
 }
 
+func (x *ZoneInfo) GetEdges() []*ZoneEdge {
+	if x != nil {
+		return x.Edges
+	}
+	return nil
+}
+
+func (x *ZoneInfo) GetPaths() []*Path {
+	if x != nil {
+		return x.Paths
+	}
+	return nil
+}
+
+// Path leads into another zone.
+type Path struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Zone  string                 `protobuf:"bytes,1,opt,name=zone,proto3" json:"zone,omitempty"`
+	// East-west gateways, "host:port".
+	Addresses     []string `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Path) Reset() {
+	*x = Path{}
+	mi := &file_feed_feedpb_feed_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Path) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Path) ProtoMessage() {}
+
+func (x *Path) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_feedpb_feed_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Path.ProtoReflect.Descriptor instead.
+func (*Path) Descriptor() ([]byte, []int) {
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Path) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *Path) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+// ZoneEdge is an edge as its siblings and agents find it.
+type ZoneEdge struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// "host:port".
+	Addresses     []string `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ZoneEdge) Reset() {
+	*x = ZoneEdge{}
+	mi := &file_feed_feedpb_feed_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ZoneEdge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ZoneEdge) ProtoMessage() {}
+
+func (x *ZoneEdge) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_feedpb_feed_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ZoneEdge.ProtoReflect.Descriptor instead.
+func (*ZoneEdge) Descriptor() ([]byte, []int) {
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ZoneEdge) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ZoneEdge) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
 // Claim says that a namespace of a cluster belongs to a workspace.
 type Claim struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -806,7 +932,7 @@ type Claim struct {
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[9]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -818,7 +944,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[9]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -831,7 +957,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{9}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Claim) GetNamespace() string {
@@ -876,7 +1002,7 @@ type Workload struct {
 
 func (x *Workload) Reset() {
 	*x = Workload{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[10]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -888,7 +1014,7 @@ func (x *Workload) String() string {
 func (*Workload) ProtoMessage() {}
 
 func (x *Workload) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[10]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -901,7 +1027,7 @@ func (x *Workload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Workload.ProtoReflect.Descriptor instead.
 func (*Workload) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{10}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Workload) GetName() string {
@@ -1022,7 +1148,7 @@ type Port struct {
 
 func (x *Port) Reset() {
 	*x = Port{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[11]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1034,7 +1160,7 @@ func (x *Port) String() string {
 func (*Port) ProtoMessage() {}
 
 func (x *Port) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[11]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1047,7 +1173,7 @@ func (x *Port) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Port.ProtoReflect.Descriptor instead.
 func (*Port) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{11}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Port) GetPort() uint32 {
@@ -1095,7 +1221,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[12]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1107,7 +1233,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[12]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1120,7 +1246,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{12}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ReportRequest) GetHello() *ReportRequest_Hello {
@@ -1206,7 +1332,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[13]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1218,7 +1344,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[13]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1231,7 +1357,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{13}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Receipt) GetRevision() int64 {
@@ -1272,7 +1398,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[14]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1284,7 +1410,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[14]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1297,7 +1423,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{14}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Rejection) GetResource() string {
@@ -1353,7 +1479,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1365,7 +1491,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1378,7 +1504,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{15}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Condition) GetType() string {
@@ -1411,7 +1537,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1423,7 +1549,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1436,7 +1562,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{16}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReportResponse) GetSequence() uint64 {
@@ -1456,7 +1582,7 @@ type RedeemRequest struct {
 
 func (x *RedeemRequest) Reset() {
 	*x = RedeemRequest{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1468,7 +1594,7 @@ func (x *RedeemRequest) String() string {
 func (*RedeemRequest) ProtoMessage() {}
 
 func (x *RedeemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1481,7 +1607,7 @@ func (x *RedeemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemRequest.ProtoReflect.Descriptor instead.
 func (*RedeemRequest) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{17}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RedeemRequest) GetTokenName() string {
@@ -1506,7 +1632,7 @@ type RedeemResponse struct {
 
 func (x *RedeemResponse) Reset() {
 	*x = RedeemResponse{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1518,7 +1644,7 @@ func (x *RedeemResponse) String() string {
 func (*RedeemResponse) ProtoMessage() {}
 
 func (x *RedeemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1531,7 +1657,7 @@ func (x *RedeemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemResponse.ProtoReflect.Descriptor instead.
 func (*RedeemResponse) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{18}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{20}
 }
 
 type ConfigureRequest_Hello struct {
@@ -1552,7 +1678,7 @@ type ConfigureRequest_Hello struct {
 
 func (x *ConfigureRequest_Hello) Reset() {
 	*x = ConfigureRequest_Hello{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +1690,7 @@ func (x *ConfigureRequest_Hello) String() string {
 func (*ConfigureRequest_Hello) ProtoMessage() {}
 
 func (x *ConfigureRequest_Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1639,7 +1765,7 @@ type ReportRequest_Hello struct {
 
 func (x *ReportRequest_Hello) Reset() {
 	*x = ReportRequest_Hello{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[24]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1651,7 +1777,7 @@ func (x *ReportRequest_Hello) String() string {
 func (*ReportRequest_Hello) ProtoMessage() {}
 
 func (x *ReportRequest_Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[24]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1664,7 +1790,7 @@ func (x *ReportRequest_Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest_Hello.ProtoReflect.Descriptor instead.
 func (*ReportRequest_Hello) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{12, 0}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{14, 0}
 }
 
 func (x *ReportRequest_Hello) GetZone() string {
@@ -1748,7 +1874,7 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"\tworkspace\x18\x05 \x01(\tR\tworkspace\x12\x18\n" +
 	"\aservice\x18\x06 \x01(\tR\aservice\x12\x1d\n" +
 	"\n" +
-	"key_sha256\x18\a \x01(\tR\tkeySha256\"\xc8\x01\n" +
+	"key_sha256\x18\a \x01(\tR\tkeySha256\"\xa6\x02\n" +
 	"\bZoneInfo\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12\x12\n" +
@@ -1758,7 +1884,15 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"workspaces\x18\x05 \x03(\tR\n" +
 	"workspaces\x12\x12\n" +
 	"\x04type\x18\x06 \x01(\tR\x04type\x12.\n" +
-	"\x06claims\x18\a \x03(\v2\x16.isthmus.feed.v1.ClaimR\x06claims\"C\n" +
+	"\x06claims\x18\a \x03(\v2\x16.isthmus.feed.v1.ClaimR\x06claims\x12/\n" +
+	"\x05edges\x18\b \x03(\v2\x19.isthmus.feed.v1.ZoneEdgeR\x05edges\x12+\n" +
+	"\x05paths\x18\t \x03(\v2\x15.isthmus.feed.v1.PathR\x05paths\"8\n" +
+	"\x04Path\x12\x12\n" +
+	"\x04zone\x18\x01 \x01(\tR\x04zone\x12\x1c\n" +
+	"\taddresses\x18\x02 \x03(\tR\taddresses\"<\n" +
+	"\bZoneEdge\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
+	"\taddresses\x18\x02 \x03(\tR\taddresses\"C\n" +
 	"\x05Claim\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1c\n" +
 	"\tworkspace\x18\x02 \x01(\tR\tworkspace\"\xf0\x04\n" +
@@ -1854,7 +1988,7 @@ func file_feed_feedpb_feed_proto_rawDescGZIP() []byte {
 }
 
 var file_feed_feedpb_feed_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_feed_feedpb_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_feed_feedpb_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_feed_feedpb_feed_proto_goTypes = []any{
 	(ReportRequest_Extent)(0),      // 0: isthmus.feed.v1.ReportRequest.Extent
 	(*AdmitRequest)(nil),           // 1: isthmus.feed.v1.AdmitRequest
@@ -1866,58 +2000,62 @@ var file_feed_feedpb_feed_proto_goTypes = []any{
 	(*Secret)(nil),                 // 7: isthmus.feed.v1.Secret
 	(*Token)(nil),                  // 8: isthmus.feed.v1.Token
 	(*ZoneInfo)(nil),               // 9: isthmus.feed.v1.ZoneInfo
-	(*Claim)(nil),                  // 10: isthmus.feed.v1.Claim
-	(*Workload)(nil),               // 11: isthmus.feed.v1.Workload
-	(*Port)(nil),                   // 12: isthmus.feed.v1.Port
-	(*ReportRequest)(nil),          // 13: isthmus.feed.v1.ReportRequest
-	(*Receipt)(nil),                // 14: isthmus.feed.v1.Receipt
-	(*Rejection)(nil),              // 15: isthmus.feed.v1.Rejection
-	(*Condition)(nil),              // 16: isthmus.feed.v1.Condition
-	(*ReportResponse)(nil),         // 17: isthmus.feed.v1.ReportResponse
-	(*RedeemRequest)(nil),          // 18: isthmus.feed.v1.RedeemRequest
-	(*RedeemResponse)(nil),         // 19: isthmus.feed.v1.RedeemResponse
-	(*ConfigureRequest_Hello)(nil), // 20: isthmus.feed.v1.ConfigureRequest.Hello
-	nil,                            // 21: isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
-	nil,                            // 22: isthmus.feed.v1.Resource.LabelsEntry
-	nil,                            // 23: isthmus.feed.v1.Workload.LabelsEntry
-	nil,                            // 24: isthmus.feed.v1.Workload.SelectorEntry
-	(*ReportRequest_Hello)(nil),    // 25: isthmus.feed.v1.ReportRequest.Hello
-	(*timestamppb.Timestamp)(nil),  // 26: google.protobuf.Timestamp
-	(*anypb.Any)(nil),              // 27: google.protobuf.Any
+	(*Path)(nil),                   // 10: isthmus.feed.v1.Path
+	(*ZoneEdge)(nil),               // 11: isthmus.feed.v1.ZoneEdge
+	(*Claim)(nil),                  // 12: isthmus.feed.v1.Claim
+	(*Workload)(nil),               // 13: isthmus.feed.v1.Workload
+	(*Port)(nil),                   // 14: isthmus.feed.v1.Port
+	(*ReportRequest)(nil),          // 15: isthmus.feed.v1.ReportRequest
+	(*Receipt)(nil),                // 16: isthmus.feed.v1.Receipt
+	(*Rejection)(nil),              // 17: isthmus.feed.v1.Rejection
+	(*Condition)(nil),              // 18: isthmus.feed.v1.Condition
+	(*ReportResponse)(nil),         // 19: isthmus.feed.v1.ReportResponse
+	(*RedeemRequest)(nil),          // 20: isthmus.feed.v1.RedeemRequest
+	(*RedeemResponse)(nil),         // 21: isthmus.feed.v1.RedeemResponse
+	(*ConfigureRequest_Hello)(nil), // 22: isthmus.feed.v1.ConfigureRequest.Hello
+	nil,                            // 23: isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
+	nil,                            // 24: isthmus.feed.v1.Resource.LabelsEntry
+	nil,                            // 25: isthmus.feed.v1.Workload.LabelsEntry
+	nil,                            // 26: isthmus.feed.v1.Workload.SelectorEntry
+	(*ReportRequest_Hello)(nil),    // 27: isthmus.feed.v1.ReportRequest.Hello
+	(*timestamppb.Timestamp)(nil),  // 28: google.protobuf.Timestamp
+	(*anypb.Any)(nil),              // 29: google.protobuf.Any
 }
 var file_feed_feedpb_feed_proto_depIdxs = []int32{
-	20, // 0: isthmus.feed.v1.ConfigureRequest.hello:type_name -> isthmus.feed.v1.ConfigureRequest.Hello
+	22, // 0: isthmus.feed.v1.ConfigureRequest.hello:type_name -> isthmus.feed.v1.ConfigureRequest.Hello
 	5,  // 1: isthmus.feed.v1.ConfigureResponse.resources:type_name -> isthmus.feed.v1.Resource
-	26, // 2: isthmus.feed.v1.ConfigureResponse.committed:type_name -> google.protobuf.Timestamp
-	27, // 3: isthmus.feed.v1.Resource.body:type_name -> google.protobuf.Any
-	22, // 4: isthmus.feed.v1.Resource.labels:type_name -> isthmus.feed.v1.Resource.LabelsEntry
+	28, // 2: isthmus.feed.v1.ConfigureResponse.committed:type_name -> google.protobuf.Timestamp
+	29, // 3: isthmus.feed.v1.Resource.body:type_name -> google.protobuf.Any
+	24, // 4: isthmus.feed.v1.Resource.labels:type_name -> isthmus.feed.v1.Resource.LabelsEntry
 	6,  // 5: isthmus.feed.v1.Resource.origins:type_name -> isthmus.feed.v1.Origin
-	26, // 6: isthmus.feed.v1.Token.expires:type_name -> google.protobuf.Timestamp
-	10, // 7: isthmus.feed.v1.ZoneInfo.claims:type_name -> isthmus.feed.v1.Claim
-	12, // 8: isthmus.feed.v1.Workload.ports:type_name -> isthmus.feed.v1.Port
-	23, // 9: isthmus.feed.v1.Workload.labels:type_name -> isthmus.feed.v1.Workload.LabelsEntry
-	24, // 10: isthmus.feed.v1.Workload.selector:type_name -> isthmus.feed.v1.Workload.SelectorEntry
-	25, // 11: isthmus.feed.v1.ReportRequest.hello:type_name -> isthmus.feed.v1.ReportRequest.Hello
-	11, // 12: isthmus.feed.v1.ReportRequest.workloads:type_name -> isthmus.feed.v1.Workload
-	14, // 13: isthmus.feed.v1.ReportRequest.receipts:type_name -> isthmus.feed.v1.Receipt
-	15, // 14: isthmus.feed.v1.ReportRequest.rejections:type_name -> isthmus.feed.v1.Rejection
-	16, // 15: isthmus.feed.v1.ReportRequest.conditions:type_name -> isthmus.feed.v1.Condition
-	0,  // 16: isthmus.feed.v1.ReportRequest.extent:type_name -> isthmus.feed.v1.ReportRequest.Extent
-	6,  // 17: isthmus.feed.v1.Rejection.origins:type_name -> isthmus.feed.v1.Origin
-	21, // 18: isthmus.feed.v1.ConfigureRequest.Hello.initial_versions:type_name -> isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
-	1,  // 19: isthmus.feed.v1.Feed.Admit:input_type -> isthmus.feed.v1.AdmitRequest
-	3,  // 20: isthmus.feed.v1.Feed.Configure:input_type -> isthmus.feed.v1.ConfigureRequest
-	13, // 21: isthmus.feed.v1.Feed.Report:input_type -> isthmus.feed.v1.ReportRequest
-	18, // 22: isthmus.feed.v1.Feed.Redeem:input_type -> isthmus.feed.v1.RedeemRequest
-	2,  // 23: isthmus.feed.v1.Feed.Admit:output_type -> isthmus.feed.v1.AdmitResponse
-	4,  // 24: isthmus.feed.v1.Feed.Configure:output_type -> isthmus.feed.v1.ConfigureResponse
-	17, // 25: isthmus.feed.v1.Feed.Report:output_type -> isthmus.feed.v1.ReportResponse
-	19, // 26: isthmus.feed.v1.Feed.Redeem:output_type -> isthmus.feed.v1.RedeemResponse
-	23, // [23:27] is the sub-list for method output_type
-	19, // [19:23] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	28, // 6: isthmus.feed.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	12, // 7: isthmus.feed.v1.ZoneInfo.claims:type_name -> isthmus.feed.v1.Claim
+	11, // 8: isthmus.feed.v1.ZoneInfo.edges:type_name -> isthmus.feed.v1.ZoneEdge
+	10, // 9: isthmus.feed.v1.ZoneInfo.paths:type_name -> isthmus.feed.v1.Path
+	14, // 10: isthmus.feed.v1.Workload.ports:type_name -> isthmus.feed.v1.Port
+	25, // 11: isthmus.feed.v1.Workload.labels:type_name -> isthmus.feed.v1.Workload.LabelsEntry
+	26, // 12: isthmus.feed.v1.Workload.selector:type_name -> isthmus.feed.v1.Workload.SelectorEntry
+	27, // 13: isthmus.feed.v1.ReportRequest.hello:type_name -> isthmus.feed.v1.ReportRequest.Hello
+	13, // 14: isthmus.feed.v1.ReportRequest.workloads:type_name -> isthmus.feed.v1.Workload
+	16, // 15: isthmus.feed.v1.ReportRequest.receipts:type_name -> isthmus.feed.v1.Receipt
+	17, // 16: isthmus.feed.v1.ReportRequest.rejections:type_name -> isthmus.feed.v1.Rejection
+	18, // 17: isthmus.feed.v1.ReportRequest.conditions:type_name -> isthmus.feed.v1.Condition
+	0,  // 18: isthmus.feed.v1.ReportRequest.extent:type_name -> isthmus.feed.v1.ReportRequest.Extent
+	6,  // 19: isthmus.feed.v1.Rejection.origins:type_name -> isthmus.feed.v1.Origin
+	23, // 20: isthmus.feed.v1.ConfigureRequest.Hello.initial_versions:type_name -> isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
+	1,  // 21: isthmus.feed.v1.Feed.Admit:input_type -> isthmus.feed.v1.AdmitRequest
+	3,  // 22: isthmus.feed.v1.Feed.Configure:input_type -> isthmus.feed.v1.ConfigureRequest
+	15, // 23: isthmus.feed.v1.Feed.Report:input_type -> isthmus.feed.v1.ReportRequest
+	20, // 24: isthmus.feed.v1.Feed.Redeem:input_type -> isthmus.feed.v1.RedeemRequest
+	2,  // 25: isthmus.feed.v1.Feed.Admit:output_type -> isthmus.feed.v1.AdmitResponse
+	4,  // 26: isthmus.feed.v1.Feed.Configure:output_type -> isthmus.feed.v1.ConfigureResponse
+	19, // 27: isthmus.feed.v1.Feed.Report:output_type -> isthmus.feed.v1.ReportResponse
+	21, // 28: isthmus.feed.v1.Feed.Redeem:output_type -> isthmus.feed.v1.RedeemResponse
+	25, // [25:29] is the sub-list for method output_type
+	21, // [21:25] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_feed_feedpb_feed_proto_init() }
@@ -1931,7 +2069,7 @@ func file_feed_feedpb_feed_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_feed_feedpb_feed_proto_rawDesc), len(file_feed_feedpb_feed_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   25,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,6 +20,7 @@ func TestTwoZones(t *testing.T) {
 	mesh.Run(t, "connections are led on by name", s.streams)
 	mesh.Run(t, "the other zone serves", s.failover)
 	mesh.Run(t, "a gateway leads to its own zone only", s.noTransit)
+	mesh.Run(t, "a closed way is told before requests need it", s.preflight)
 }
 
 // twoZones is the story's stage.

@@ -1,7 +1,9 @@
 package stories_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -46,7 +48,17 @@ func (s *shopZones) open(name string, flags ...string) {
 	gateway := s.mesh.Machine("bridge-" + name)
 	s.zones[name], s.gateways[name] = s.mesh.Zone(name, flags...), gateway
 	s.joining = append(s.joining, gateway.TryGateway(s.zones[name].GatewayToken("shop", "bridge")))
-	s.mesh.Kubectl("patch", "zone", name, "--type=merge", "--patch="+fmt.Sprintf(`{"spec":{"eastWest":{"addresses":[%q]}}}`, gateway.IPv4))
+	s.entered(name, gateway.IPv4)
+}
+
+// entered says by which gateways other zones enter one.
+func (s *shopZones) entered(zone string, gateways ...netip.Addr) {
+	s.Helper()
+	text, err := json.Marshal(gateways)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.mesh.Kubectl("patch", "zone", zone, "--type=merge", fmt.Sprintf(`--patch={"spec":{"eastWest":{"addresses":%s}}}`, text))
 }
 
 // join runs a service of the shop on a machine of its own; its version is its zone.
