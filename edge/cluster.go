@@ -104,9 +104,13 @@ func claims(info *feedpb.ZoneInfo) map[string]string {
 	return byNamespace
 }
 
-// clusterInventory is everything the edge has to report of a cluster. An edge that does not lead has nothing.
+// clusterInventory is everything the edge has to report of a cluster. An edge that does not lead knows nothing,
+// which is not to say that nothing is there.
 func (e *edge) clusterInventory() *feedpb.ReportRequest {
-	all := &feedpb.ReportRequest{Reset_: true, Workloads: e.cluster.Workloads(), Conditions: e.conditions.all(), ConditionsSet: true}
+	all := &feedpb.ReportRequest{Reset_: true, Extent: feedpb.ReportRequest_UNKNOWN, Conditions: e.conditions.all(), ConditionsSet: true}
+	if workloads, known := e.cluster.Workloads(); known {
+		all.Workloads, all.Extent = workloads, feedpb.ReportRequest_ZONE
+	}
 	if revision := e.cluster.Applied(); e.cluster.Leading() && revision > 0 {
 		all.Receipts, all.Rejections = clusterReceipts(revision), e.cluster.Rejections()
 	}
@@ -119,6 +123,11 @@ func clusterReceipts(revision int64) []*feedpb.Receipt {
 
 // clusterEvents reports to the hub what happens in the cluster; it is a [kube.Events].
 type clusterEvents struct{ *edge }
+
+// Inventory implements [kube.Events].
+func (e clusterEvents) Inventory(all []*feedpb.Workload) {
+	e.client.Report(&feedpb.ReportRequest{Workloads: all, Extent: feedpb.ReportRequest_ZONE})
+}
 
 // Workloads implements [kube.Events].
 func (e clusterEvents) Workloads(upserts []*feedpb.Workload, gone []string) {

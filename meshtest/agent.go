@@ -35,9 +35,15 @@ func (m *Machine) TryJoin(token string, flags ...string) *Agent {
 // Gateway joins the machine as an ingress gateway and waits until its proxy is ready.
 func (m *Machine) Gateway(token string, flags ...string) *Agent {
 	m.w.t.Helper()
-	a := m.join("gateway", token, flags)
+	a := m.TryGateway(token, flags...)
 	a.WaitReady()
 	return a
+}
+
+// TryGateway is Gateway without waiting.
+func (m *Machine) TryGateway(token string, flags ...string) *Agent {
+	m.w.t.Helper()
+	return m.join("gateway", token, flags)
 }
 
 func (m *Machine) join(verb, token string, flags []string) *Agent {

@@ -27,12 +27,13 @@ const (
 	edgeDisk = 32 << 20 // bytes
 )
 
-// Zone makes a zone with one edge, and waits until workloads can join. The first call starts the hub.
-func (w *World) Zone(name string) *Zone {
+// Zone makes a zone with one edge, and waits until workloads can join. The first call starts the hub. Flags are
+// those of "isthmus zone create".
+func (w *World) Zone(name string, flags ...string) *Zone {
 	w.t.Helper()
 	w.Hub()
 	z := &Zone{Name: name, w: w}
-	z.start(w.token("zone", "create", name, "--type=machines"))
+	z.start(w.token(append([]string{"zone", "create", name, "--type=machines"}, flags...)...))
 	return z
 }
 

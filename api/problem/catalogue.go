@@ -56,6 +56,9 @@ var (
 	NoMatchingHostname = Problem{"ISM1018", "NoMatchingListenerHostname",
 		"A route and a listener have no hostname in common.",
 		"Correct hostnames of the route, or hostname of the listener"}
+	NoPlaceInCluster = Problem{"ISM1030", "NoPlaceInCluster",
+		"A route is about a service of another workspace, for callers in a cluster where that workspace claims no namespace: they have no name for it.",
+		"Have the service's workspace claim a namespace of the cluster in spec.zones"}
 )
 
 // Joining: tokens, certificates and identities.
@@ -200,7 +203,7 @@ var (
 var Catalogue = []Problem{
 	BackendNotFound, ParentNotFound, SelectsNothing, HostnameClaimed, Overridden, UnknownClass, PortWithoutProtocol,
 	Unsupported, RefNotPermitted, Rejected, SecretInvalid, DuplicateService, NoWorkspace, Invalid,
-	RefNotFound, HostnameNotListed, NotAllowed, NoMatchingHostname,
+	RefNotFound, HostnameNotListed, NotAllowed, NoMatchingHostname, NoPlaceInCluster,
 	TokenMalformed, TokenUnknown, TokenExpired, TokenUsed, TokenForeign, IdentityRefused, PeerUntrusted, RequestInvalid,
 	ResourceTooLarge, StateNotSaved, StateCorrupt, InstanceTaken, RegistrationInvalid, WorkloadUnknown, HubAway,
 	CertificateEnding, ZoneMoved, ResourceUnreadable,

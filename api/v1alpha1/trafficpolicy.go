@@ -55,7 +55,8 @@ type TrafficPolicySpec struct {
 	// +optional
 	OutlierDetection *OutlierDetection `json:"outlierDetection,omitempty"`
 
-	// Failover prefers near endpoints and moves on when they fail; it brings the ejection it needs with it.
+	// Failover prefers near endpoints and moves on when they fail. Default: callers stay in their own zone while
+	// the service is healthy there, and are shared by all other zones alike if not.
 	// +optional
 	Failover *Failover `json:"failover,omitempty"`
 
@@ -199,9 +200,13 @@ type OutlierDetection struct {
 	MaxEjectionPercent int32 `json:"maxEjectionPercent,omitempty"`
 }
 
-// Failover is locality failover as one setting.
+// Failover is locality failover as one setting: nothing else has to be set for it, because what fails is
+// ejected by default. The region of a zone is its spec.locality.region; a zone that names none is alone in its own.
 type Failover struct {
-	// Prefer says what counts as near: endpoints of the caller's own zone, or of its region.
+	// Prefer says what counts as near. With Zone, requests go to the caller's own zone; if nothing is healthy
+	// there to other zones of its region, and else to all others. With Region, the zones of the caller's region
+	// share requests alike, and others take over if nothing is healthy in any of them. Zones that are equally
+	// near share requests alike. Inside a cluster the same holds for the regions and zones of its nodes.
 	// +kubebuilder:validation:Enum=Zone;Region
 	// +kubebuilder:default=Zone
 	// +optional

@@ -107,6 +107,19 @@ type Failover struct {
 	Region bool
 }
 
+// Distance says how far away a zone is for callers in another one: requests go to the least that is
+// alive. Without failover, a nil one, it tells the caller's own zone from all others.
+func (f *Failover) Distance(here, there *Site) int {
+	near := f != nil && here.Region() == there.Region()
+	switch {
+	case here.Zone == there.Zone, near && f.Region:
+		return 0
+	case near:
+		return 1
+	}
+	return 2
+}
+
 // Fault injects delays and errors.
 type Fault struct {
 	Delay        time.Duration

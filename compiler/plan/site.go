@@ -37,6 +37,12 @@ func (e Endpoint) String() string {
 // IsKubernetes says whether the zone is a cluster.
 func (s *Site) IsKubernetes() bool { return s.Namespace != "" }
 
+// Region is where the zone lies; zones without one are regions of their own.
+func (s *Site) Region() string {
+	region, _, _ := strings.Cut(s.Locality, "/")
+	return region
+}
+
 // LocalHost is the name by which callers in the zone call a service of the workspace.
 func (s *Site) LocalHost(service *Service) string {
 	if s.IsKubernetes() {

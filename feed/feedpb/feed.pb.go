@@ -31,6 +31,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Extent is what `workloads` leaves out.
+type ReportRequest_Extent int32
+
+const (
+	// Nothing of this edge's with `reset`, what did not change without.
+	ReportRequest_OWN ReportRequest_Extent = 0
+	// Everything, with `reset`: another edge of the cluster leads and tells, or this one does not know yet.
+	ReportRequest_UNKNOWN ReportRequest_Extent = 1
+	// Nothing of the whole zone, whichever edge told of it before: this edge leads.
+	ReportRequest_ZONE ReportRequest_Extent = 2
+)
+
+// Enum value maps for ReportRequest_Extent.
+var (
+	ReportRequest_Extent_name = map[int32]string{
+		0: "OWN",
+		1: "UNKNOWN",
+		2: "ZONE",
+	}
+	ReportRequest_Extent_value = map[string]int32{
+		"OWN":     0,
+		"UNKNOWN": 1,
+		"ZONE":    2,
+	}
+)
+
+func (x ReportRequest_Extent) Enum() *ReportRequest_Extent {
+	p := new(ReportRequest_Extent)
+	*p = x
+	return p
+}
+
+func (x ReportRequest_Extent) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ReportRequest_Extent) Descriptor() protoreflect.EnumDescriptor {
+	return file_feed_feedpb_feed_proto_enumTypes[0].Descriptor()
+}
+
+func (ReportRequest_Extent) Type() protoreflect.EnumType {
+	return &file_feed_feedpb_feed_proto_enumTypes[0]
+}
+
+func (x ReportRequest_Extent) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ReportRequest_Extent.Descriptor instead.
+func (ReportRequest_Extent) EnumDescriptor() ([]byte, []int) {
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{14, 0}
+}
+
 type AdmitRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Join token, whole; empty on renewal.
@@ -1160,7 +1213,8 @@ type ReportRequest struct {
 	Conditions    []*Condition `protobuf:"bytes,7,rep,name=conditions,proto3" json:"conditions,omitempty"`
 	ConditionsSet bool         `protobuf:"varint,8,opt,name=conditions_set,json=conditionsSet,proto3" json:"conditions_set,omitempty"`
 	// Counts up; the hub answers with the newest it has taken.
-	Sequence      uint64 `protobuf:"varint,9,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Sequence      uint64               `protobuf:"varint,9,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Extent        ReportRequest_Extent `protobuf:"varint,10,opt,name=extent,proto3,enum=isthmus.feed.v1.ReportRequest_Extent" json:"extent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1256,6 +1310,13 @@ func (x *ReportRequest) GetSequence() uint64 {
 		return x.Sequence
 	}
 	return 0
+}
+
+func (x *ReportRequest) GetExtent() ReportRequest_Extent {
+	if x != nil {
+		return x.Extent
+	}
+	return ReportRequest_OWN
 }
 
 type Receipt struct {
@@ -1861,7 +1922,7 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"\x04Port\x12\x12\n" +
 	"\x04port\x18\x01 \x01(\rR\x04port\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x01(\tR\bprotocol\x12\x16\n" +
-	"\x06target\x18\x03 \x01(\rR\x06target\"\xe3\x03\n" +
+	"\x06target\x18\x03 \x01(\rR\x06target\"\xcc\x04\n" +
 	"\rReportRequest\x12:\n" +
 	"\x05hello\x18\x01 \x01(\v2$.isthmus.feed.v1.ReportRequest.HelloR\x05hello\x12\x14\n" +
 	"\x05reset\x18\x02 \x01(\bR\x05reset\x127\n" +
@@ -1875,10 +1936,16 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"conditions\x18\a \x03(\v2\x1a.isthmus.feed.v1.ConditionR\n" +
 	"conditions\x12%\n" +
 	"\x0econditions_set\x18\b \x01(\bR\rconditionsSet\x12\x1a\n" +
-	"\bsequence\x18\t \x01(\x04R\bsequence\x1a/\n" +
+	"\bsequence\x18\t \x01(\x04R\bsequence\x12=\n" +
+	"\x06extent\x18\n" +
+	" \x01(\x0e2%.isthmus.feed.v1.ReportRequest.ExtentR\x06extent\x1a/\n" +
 	"\x05Hello\x12\x12\n" +
 	"\x04zone\x18\x01 \x01(\tR\x04zone\x12\x12\n" +
-	"\x04edge\x18\x02 \x01(\tR\x04edge\"S\n" +
+	"\x04edge\x18\x02 \x01(\tR\x04edge\"(\n" +
+	"\x06Extent\x12\a\n" +
+	"\x03OWN\x10\x00\x12\v\n" +
+	"\aUNKNOWN\x10\x01\x12\b\n" +
+	"\x04ZONE\x10\x02\"S\n" +
 	"\aReceipt\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x18\n" +
 	"\aproxies\x18\x02 \x03(\tR\aproxies\x12\x12\n" +
@@ -1920,72 +1987,75 @@ func file_feed_feedpb_feed_proto_rawDescGZIP() []byte {
 	return file_feed_feedpb_feed_proto_rawDescData
 }
 
+var file_feed_feedpb_feed_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_feed_feedpb_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_feed_feedpb_feed_proto_goTypes = []any{
-	(*AdmitRequest)(nil),           // 0: isthmus.feed.v1.AdmitRequest
-	(*AdmitResponse)(nil),          // 1: isthmus.feed.v1.AdmitResponse
-	(*ConfigureRequest)(nil),       // 2: isthmus.feed.v1.ConfigureRequest
-	(*ConfigureResponse)(nil),      // 3: isthmus.feed.v1.ConfigureResponse
-	(*Resource)(nil),               // 4: isthmus.feed.v1.Resource
-	(*Origin)(nil),                 // 5: isthmus.feed.v1.Origin
-	(*Secret)(nil),                 // 6: isthmus.feed.v1.Secret
-	(*Token)(nil),                  // 7: isthmus.feed.v1.Token
-	(*ZoneInfo)(nil),               // 8: isthmus.feed.v1.ZoneInfo
-	(*Path)(nil),                   // 9: isthmus.feed.v1.Path
-	(*ZoneEdge)(nil),               // 10: isthmus.feed.v1.ZoneEdge
-	(*Claim)(nil),                  // 11: isthmus.feed.v1.Claim
-	(*Workload)(nil),               // 12: isthmus.feed.v1.Workload
-	(*Port)(nil),                   // 13: isthmus.feed.v1.Port
-	(*ReportRequest)(nil),          // 14: isthmus.feed.v1.ReportRequest
-	(*Receipt)(nil),                // 15: isthmus.feed.v1.Receipt
-	(*Rejection)(nil),              // 16: isthmus.feed.v1.Rejection
-	(*Condition)(nil),              // 17: isthmus.feed.v1.Condition
-	(*ReportResponse)(nil),         // 18: isthmus.feed.v1.ReportResponse
-	(*RedeemRequest)(nil),          // 19: isthmus.feed.v1.RedeemRequest
-	(*RedeemResponse)(nil),         // 20: isthmus.feed.v1.RedeemResponse
-	(*ConfigureRequest_Hello)(nil), // 21: isthmus.feed.v1.ConfigureRequest.Hello
-	nil,                            // 22: isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
-	nil,                            // 23: isthmus.feed.v1.Resource.LabelsEntry
-	nil,                            // 24: isthmus.feed.v1.Workload.LabelsEntry
-	nil,                            // 25: isthmus.feed.v1.Workload.SelectorEntry
-	(*ReportRequest_Hello)(nil),    // 26: isthmus.feed.v1.ReportRequest.Hello
-	(*timestamppb.Timestamp)(nil),  // 27: google.protobuf.Timestamp
-	(*anypb.Any)(nil),              // 28: google.protobuf.Any
+	(ReportRequest_Extent)(0),      // 0: isthmus.feed.v1.ReportRequest.Extent
+	(*AdmitRequest)(nil),           // 1: isthmus.feed.v1.AdmitRequest
+	(*AdmitResponse)(nil),          // 2: isthmus.feed.v1.AdmitResponse
+	(*ConfigureRequest)(nil),       // 3: isthmus.feed.v1.ConfigureRequest
+	(*ConfigureResponse)(nil),      // 4: isthmus.feed.v1.ConfigureResponse
+	(*Resource)(nil),               // 5: isthmus.feed.v1.Resource
+	(*Origin)(nil),                 // 6: isthmus.feed.v1.Origin
+	(*Secret)(nil),                 // 7: isthmus.feed.v1.Secret
+	(*Token)(nil),                  // 8: isthmus.feed.v1.Token
+	(*ZoneInfo)(nil),               // 9: isthmus.feed.v1.ZoneInfo
+	(*Path)(nil),                   // 10: isthmus.feed.v1.Path
+	(*ZoneEdge)(nil),               // 11: isthmus.feed.v1.ZoneEdge
+	(*Claim)(nil),                  // 12: isthmus.feed.v1.Claim
+	(*Workload)(nil),               // 13: isthmus.feed.v1.Workload
+	(*Port)(nil),                   // 14: isthmus.feed.v1.Port
+	(*ReportRequest)(nil),          // 15: isthmus.feed.v1.ReportRequest
+	(*Receipt)(nil),                // 16: isthmus.feed.v1.Receipt
+	(*Rejection)(nil),              // 17: isthmus.feed.v1.Rejection
+	(*Condition)(nil),              // 18: isthmus.feed.v1.Condition
+	(*ReportResponse)(nil),         // 19: isthmus.feed.v1.ReportResponse
+	(*RedeemRequest)(nil),          // 20: isthmus.feed.v1.RedeemRequest
+	(*RedeemResponse)(nil),         // 21: isthmus.feed.v1.RedeemResponse
+	(*ConfigureRequest_Hello)(nil), // 22: isthmus.feed.v1.ConfigureRequest.Hello
+	nil,                            // 23: isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
+	nil,                            // 24: isthmus.feed.v1.Resource.LabelsEntry
+	nil,                            // 25: isthmus.feed.v1.Workload.LabelsEntry
+	nil,                            // 26: isthmus.feed.v1.Workload.SelectorEntry
+	(*ReportRequest_Hello)(nil),    // 27: isthmus.feed.v1.ReportRequest.Hello
+	(*timestamppb.Timestamp)(nil),  // 28: google.protobuf.Timestamp
+	(*anypb.Any)(nil),              // 29: google.protobuf.Any
 }
 var file_feed_feedpb_feed_proto_depIdxs = []int32{
-	21, // 0: isthmus.feed.v1.ConfigureRequest.hello:type_name -> isthmus.feed.v1.ConfigureRequest.Hello
-	4,  // 1: isthmus.feed.v1.ConfigureResponse.resources:type_name -> isthmus.feed.v1.Resource
-	27, // 2: isthmus.feed.v1.ConfigureResponse.committed:type_name -> google.protobuf.Timestamp
-	28, // 3: isthmus.feed.v1.Resource.body:type_name -> google.protobuf.Any
-	23, // 4: isthmus.feed.v1.Resource.labels:type_name -> isthmus.feed.v1.Resource.LabelsEntry
-	5,  // 5: isthmus.feed.v1.Resource.origins:type_name -> isthmus.feed.v1.Origin
-	27, // 6: isthmus.feed.v1.Token.expires:type_name -> google.protobuf.Timestamp
-	11, // 7: isthmus.feed.v1.ZoneInfo.claims:type_name -> isthmus.feed.v1.Claim
-	10, // 8: isthmus.feed.v1.ZoneInfo.edges:type_name -> isthmus.feed.v1.ZoneEdge
-	9,  // 9: isthmus.feed.v1.ZoneInfo.paths:type_name -> isthmus.feed.v1.Path
-	13, // 10: isthmus.feed.v1.Workload.ports:type_name -> isthmus.feed.v1.Port
-	24, // 11: isthmus.feed.v1.Workload.labels:type_name -> isthmus.feed.v1.Workload.LabelsEntry
-	25, // 12: isthmus.feed.v1.Workload.selector:type_name -> isthmus.feed.v1.Workload.SelectorEntry
-	26, // 13: isthmus.feed.v1.ReportRequest.hello:type_name -> isthmus.feed.v1.ReportRequest.Hello
-	12, // 14: isthmus.feed.v1.ReportRequest.workloads:type_name -> isthmus.feed.v1.Workload
-	15, // 15: isthmus.feed.v1.ReportRequest.receipts:type_name -> isthmus.feed.v1.Receipt
-	16, // 16: isthmus.feed.v1.ReportRequest.rejections:type_name -> isthmus.feed.v1.Rejection
-	17, // 17: isthmus.feed.v1.ReportRequest.conditions:type_name -> isthmus.feed.v1.Condition
-	5,  // 18: isthmus.feed.v1.Rejection.origins:type_name -> isthmus.feed.v1.Origin
-	22, // 19: isthmus.feed.v1.ConfigureRequest.Hello.initial_versions:type_name -> isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
-	0,  // 20: isthmus.feed.v1.Feed.Admit:input_type -> isthmus.feed.v1.AdmitRequest
-	2,  // 21: isthmus.feed.v1.Feed.Configure:input_type -> isthmus.feed.v1.ConfigureRequest
-	14, // 22: isthmus.feed.v1.Feed.Report:input_type -> isthmus.feed.v1.ReportRequest
-	19, // 23: isthmus.feed.v1.Feed.Redeem:input_type -> isthmus.feed.v1.RedeemRequest
-	1,  // 24: isthmus.feed.v1.Feed.Admit:output_type -> isthmus.feed.v1.AdmitResponse
-	3,  // 25: isthmus.feed.v1.Feed.Configure:output_type -> isthmus.feed.v1.ConfigureResponse
-	18, // 26: isthmus.feed.v1.Feed.Report:output_type -> isthmus.feed.v1.ReportResponse
-	20, // 27: isthmus.feed.v1.Feed.Redeem:output_type -> isthmus.feed.v1.RedeemResponse
-	24, // [24:28] is the sub-list for method output_type
-	20, // [20:24] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	22, // 0: isthmus.feed.v1.ConfigureRequest.hello:type_name -> isthmus.feed.v1.ConfigureRequest.Hello
+	5,  // 1: isthmus.feed.v1.ConfigureResponse.resources:type_name -> isthmus.feed.v1.Resource
+	28, // 2: isthmus.feed.v1.ConfigureResponse.committed:type_name -> google.protobuf.Timestamp
+	29, // 3: isthmus.feed.v1.Resource.body:type_name -> google.protobuf.Any
+	24, // 4: isthmus.feed.v1.Resource.labels:type_name -> isthmus.feed.v1.Resource.LabelsEntry
+	6,  // 5: isthmus.feed.v1.Resource.origins:type_name -> isthmus.feed.v1.Origin
+	28, // 6: isthmus.feed.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	12, // 7: isthmus.feed.v1.ZoneInfo.claims:type_name -> isthmus.feed.v1.Claim
+	11, // 8: isthmus.feed.v1.ZoneInfo.edges:type_name -> isthmus.feed.v1.ZoneEdge
+	10, // 9: isthmus.feed.v1.ZoneInfo.paths:type_name -> isthmus.feed.v1.Path
+	14, // 10: isthmus.feed.v1.Workload.ports:type_name -> isthmus.feed.v1.Port
+	25, // 11: isthmus.feed.v1.Workload.labels:type_name -> isthmus.feed.v1.Workload.LabelsEntry
+	26, // 12: isthmus.feed.v1.Workload.selector:type_name -> isthmus.feed.v1.Workload.SelectorEntry
+	27, // 13: isthmus.feed.v1.ReportRequest.hello:type_name -> isthmus.feed.v1.ReportRequest.Hello
+	13, // 14: isthmus.feed.v1.ReportRequest.workloads:type_name -> isthmus.feed.v1.Workload
+	16, // 15: isthmus.feed.v1.ReportRequest.receipts:type_name -> isthmus.feed.v1.Receipt
+	17, // 16: isthmus.feed.v1.ReportRequest.rejections:type_name -> isthmus.feed.v1.Rejection
+	18, // 17: isthmus.feed.v1.ReportRequest.conditions:type_name -> isthmus.feed.v1.Condition
+	0,  // 18: isthmus.feed.v1.ReportRequest.extent:type_name -> isthmus.feed.v1.ReportRequest.Extent
+	6,  // 19: isthmus.feed.v1.Rejection.origins:type_name -> isthmus.feed.v1.Origin
+	23, // 20: isthmus.feed.v1.ConfigureRequest.Hello.initial_versions:type_name -> isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
+	1,  // 21: isthmus.feed.v1.Feed.Admit:input_type -> isthmus.feed.v1.AdmitRequest
+	3,  // 22: isthmus.feed.v1.Feed.Configure:input_type -> isthmus.feed.v1.ConfigureRequest
+	15, // 23: isthmus.feed.v1.Feed.Report:input_type -> isthmus.feed.v1.ReportRequest
+	20, // 24: isthmus.feed.v1.Feed.Redeem:input_type -> isthmus.feed.v1.RedeemRequest
+	2,  // 25: isthmus.feed.v1.Feed.Admit:output_type -> isthmus.feed.v1.AdmitResponse
+	4,  // 26: isthmus.feed.v1.Feed.Configure:output_type -> isthmus.feed.v1.ConfigureResponse
+	19, // 27: isthmus.feed.v1.Feed.Report:output_type -> isthmus.feed.v1.ReportResponse
+	21, // 28: isthmus.feed.v1.Feed.Redeem:output_type -> isthmus.feed.v1.RedeemResponse
+	25, // [25:29] is the sub-list for method output_type
+	21, // [21:25] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_feed_feedpb_feed_proto_init() }
@@ -1998,13 +2068,14 @@ func file_feed_feedpb_feed_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_feed_feedpb_feed_proto_rawDesc), len(file_feed_feedpb_feed_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      1,
 			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_feed_feedpb_feed_proto_goTypes,
 		DependencyIndexes: file_feed_feedpb_feed_proto_depIdxs,
+		EnumInfos:         file_feed_feedpb_feed_proto_enumTypes,
 		MessageInfos:      file_feed_feedpb_feed_proto_msgTypes,
 	}.Build()
 	File_feed_feedpb_feed_proto = out.File

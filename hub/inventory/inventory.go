@@ -60,8 +60,8 @@ type zoneRecord struct {
 }
 
 type edgeRecord struct {
-	// connected is whether a configuration stream is open; reported, whether it ever sent a report
-	// since this hub started.
+	// connected is whether a configuration stream is open; reported, whether it told all it has of the
+	// zone's workloads since this hub started.
 	connected, reported bool
 	accepted            int64
 	gone                time.Time // when it was connected last; of no meaning while it is

@@ -1,9 +1,7 @@
 package stories_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"net/netip"
 	"strings"
 	"testing"
 
@@ -19,20 +17,11 @@ func (s *twoZones) preflight(t *testing.T) {
 	if _, err := closed.Run(t.Context(), "", "nft", "add table inet wall; add chain inet wall in { type filter hook input priority 0; }; add rule inet wall in tcp dport 15443 drop"); err != nil {
 		t.Fatal(err)
 	}
-	s.entered("dc1", s.gateway1.IPv4, closed.IPv4)
+	s.entered("dc1", s.gateways["dc1"].IPv4, closed.IPv4)
 	want := fmt.Sprintf("from zone dc2 to zone dc1 at %s:15443: no answer: a firewall rule is probably missing; allow TCP from zone dc2 to %[1]s port 15443", closed.IPv4)
 	s.status(t, "which rule is missing", func(out string) bool { return strings.Contains(out, finding) && strings.Contains(out, want) })
-	s.entered("dc1", s.gateway1.IPv4)
+	s.entered("dc1", s.gateways["dc1"].IPv4)
 	s.status(t, "nothing of ways", func(out string) bool { return !strings.Contains(out, finding) })
-}
-
-// entered says by which gateways other zones enter one.
-func (s *twoZones) entered(zone string, gateways ...netip.Addr) {
-	text, err := json.Marshal(gateways)
-	if err != nil {
-		s.Fatal(err)
-	}
-	s.mesh.Kubectl("patch", "zone", zone, "--type=merge", fmt.Sprintf(`--patch={"spec":{"eastWest":{"addresses":%s}}}`, text))
 }
 
 func (s *twoZones) status(t *testing.T, what string, says func(string) bool) {
