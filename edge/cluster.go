@@ -71,28 +71,14 @@ func (z *zone) openCluster(c *kube.Cluster) {
 
 // placeInCluster gives the cluster its part of a revision. Caller holds mu.
 func (z *zone) placeInCluster(revision feed.Revision) {
-	info, err := z.info()
-	if err == nil && info.Type != string(v1alpha1.ZoneKubernetes) {
-		z.conditions.set("Type", problem.ZoneTypeWrong.Because("zone %s is of type %q, and this edge configures a cluster", z.name, info.Type))
+	if !z.isOf(v1alpha1.ZoneKubernetes, "a cluster") {
 		return
 	}
-	z.conditions.set("Type", nil)
-	if err == nil { // what cannot be read was reported; then the last claims hold
+	if info, err := z.info(); err == nil { // what cannot be read was reported; then the last claims hold
 		z.cluster.SetClaims(claims(info))
 	}
-	var upserts []*feedpb.Resource
-	for _, r := range revision.Upserts {
-		if !ours(r.Name) {
-			upserts = append(upserts, r)
-		}
-	}
-	var removed []string
-	for _, name := range revision.Removed {
-		if !ours(name) {
-			removed = append(removed, name)
-		}
-	}
-	_ = z.cluster.Apply(revision.Number, upserts, removed) // what is wrong reaches the hub as rejections
+	rest := revision.Without(ours)
+	_ = z.cluster.Apply(rest.Number, rest.Upserts, rest.Removed) // what is wrong reaches the hub as rejections
 }
 
 // claims are workspaces by namespace.

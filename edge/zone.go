@@ -1,14 +1,17 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/isthmus-mesh/isthmus/api/problem"
+	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 	"github.com/isthmus-mesh/isthmus/edge/admission"
 	"github.com/isthmus-mesh/isthmus/edge/bundle"
 	"github.com/isthmus-mesh/isthmus/edge/kube"
@@ -83,21 +86,11 @@ func (z *zone) place(revision feed.Revision) {
 	if p == nil {
 		return
 	}
-	var upserts []*feedpb.Resource
-	for _, r := range revision.Upserts {
-		if !ours(r.Name) {
-			upserts = append(upserts, r)
-		}
-	}
+	z.isOf(v1alpha1.ZoneMachines, "machines") // told, and no more: what proxies have goes on
+	rest := revision.Without(ours)
 	added, dropped := z.newborn.reconcile(z.bundle.Get)
-	upserts = append(upserts, added...)
-	var removed []string
-	for _, name := range append(revision.Removed, dropped...) {
-		if !ours(name) && !z.newborn.serves(name) {
-			removed = append(removed, name)
-		}
-	}
-	_ = p.Apply(revision.Number, upserts, removed) // what is wrong reaches the hub as rejections
+	removed := slices.DeleteFunc(append(rest.Removed, dropped...), z.newborn.serves)
+	_ = p.Apply(rest.Number, append(rest.Upserts, added...), removed) // what is wrong reaches the hub as rejections
 }
 
 // publish takes the roster's changes to Pilot: first services that are new, then their endpoints.
@@ -177,6 +170,19 @@ func (z *zone) info() (*feedpb.ZoneInfo, error) {
 		return &feedpb.ZoneInfo{Name: z.name}, nil
 	}
 	return zoneInfo(r)
+}
+
+// isOf tells whether the zone is of the type that the edge was started for, and says so when it is not. A zone
+// that cannot be read was reported, and stays what it was.
+func (z *zone) isOf(want v1alpha1.ZoneType, what string) bool {
+	info, err := z.info()
+	is := cmp.Or(v1alpha1.ZoneType(info.GetType()), v1alpha1.ZoneMachines)
+	if err != nil || is == want {
+		z.conditions.set("Type", nil)
+		return true
+	}
+	z.conditions.set("Type", problem.ZoneTypeWrong.Because("zone %s is of type %q, and this edge configures %s", z.name, is, what))
+	return false
 }
 
 func zoneInfo(r *feedpb.Resource) (*feedpb.ZoneInfo, error) {

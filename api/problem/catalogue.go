@@ -87,6 +87,9 @@ var (
 	RequestInvalid = Problem{"ISM2008", "RequestInvalid",
 		"A certificate request cannot be read or does not prove possession of its key.",
 		"Upgrade or reinstall the program that asks; its requests are made by itself"}
+	ZoneNotClaimed = Problem{"ISM2009", "ZoneNotClaimed",
+		"A token is asked for a zone in which its workspace does not live.",
+		"Run the command that the message names, or correct the zone or the workspace"}
 )
 
 // Edge: a zone's own troubles.
@@ -205,6 +208,7 @@ var Catalogue = []Problem{
 	Unsupported, RefNotPermitted, Rejected, SecretInvalid, DuplicateService, NoWorkspace, Invalid,
 	RefNotFound, HostnameNotListed, NotAllowed, NoMatchingHostname, NoPlaceInCluster,
 	TokenMalformed, TokenUnknown, TokenExpired, TokenUsed, TokenForeign, IdentityRefused, PeerUntrusted, RequestInvalid,
+	ZoneNotClaimed,
 	ResourceTooLarge, StateNotSaved, StateCorrupt, InstanceTaken, RegistrationInvalid, WorkloadUnknown, HubAway,
 	CertificateEnding, ZoneMoved, ResourceUnreadable,
 	ClusterAway, KindNotServed, ClusterForbids, DriftMended, ObjectTaken, NamespaceMissing, ClusterRefused, ZoneTypeWrong, PathBlocked,
