@@ -86,6 +86,13 @@ var (
 		"Upgrade or reinstall the program that asks; its requests are made by itself"}
 )
 
+// Hub: what those who ask it meet.
+var (
+	HubSilent = Problem{"ISM3001", "HubSilent",
+		"The hub does not answer; traffic goes on without it, changes wait.",
+		"Start the hub or read its log; if it runs, check its address and the way there"}
+)
+
 // Edge: a zone's own troubles.
 var (
 	ResourceTooLarge = Problem{"ISM4001", "ResourceTooLarge",
@@ -199,6 +206,7 @@ var Catalogue = []Problem{
 	Unsupported, RefNotPermitted, Rejected, SecretInvalid, DuplicateService, NoWorkspace, Invalid,
 	RefNotFound, HostnameNotListed, NotAllowed, NoMatchingHostname,
 	TokenMalformed, TokenUnknown, TokenExpired, TokenUsed, TokenForeign, IdentityRefused, PeerUntrusted, RequestInvalid,
+	HubSilent,
 	ResourceTooLarge, StateNotSaved, StateCorrupt, InstanceTaken, RegistrationInvalid, WorkloadUnknown, HubAway,
 	CertificateEnding, ZoneMoved, ResourceUnreadable,
 	ClusterAway, KindNotServed, ClusterForbids, DriftMended, ObjectTaken, NamespaceMissing, ClusterRefused, ZoneTypeWrong,
