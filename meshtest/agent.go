@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Agent is the agent of a machine, and the Envoy it keeps.
@@ -89,12 +90,7 @@ func (a *Agent) EnvoyPID() (string, error) {
 
 // EnvoyStat is one of the numbers that the machine's Envoy keeps, for instance "cluster_manager.warming_clusters".
 func (a *Agent) EnvoyStat(name string) (int, error) {
-	admin, err := a.envoyAdmin()
-	if err != nil {
-		return 0, err
-	}
-	out, err := a.Machine.Run(a.t.Context(), "", "curl", "--silent", "--show-error", "--fail", "--max-time", "10",
-		"--unix-socket", admin, "http://envoy/stats?filter=^"+name+"$")
+	out, err := a.askEnvoy("/stats?filter=^" + name + "$")
 	if err != nil {
 		return 0, err
 	}
@@ -103,6 +99,46 @@ func (a *Agent) EnvoyStat(name string) (int, error) {
 		return 0, fmt.Errorf("Envoy knows no number %s: %s", name, out)
 	}
 	return strconv.Atoi(number)
+}
+
+// EnvoySerial is the serial number of the newest certificate that the machine's Envoy proves itself with.
+func (a *Agent) EnvoySerial() (string, error) {
+	out, err := a.askEnvoy("/certs")
+	if err != nil {
+		return "", err
+	}
+	type certificate struct {
+		Serial string    `json:"serial_number"`
+		Ends   time.Time `json:"expiration_time"`
+	}
+	var all struct {
+		Certificates []struct {
+			Chain []certificate `json:"cert_chain"`
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &all); err != nil {
+		return "", err
+	}
+	var newest certificate
+	for _, c := range all.Certificates {
+		if len(c.Chain) > 0 && c.Chain[0].Ends.After(newest.Ends) {
+			newest = c.Chain[0]
+		}
+	}
+	if newest.Serial == "" {
+		return "", fmt.Errorf("Envoy has no certificate: %s", out)
+	}
+	return newest.Serial, nil
+}
+
+// askEnvoy gets a path of the administration of the machine's Envoy.
+func (a *Agent) askEnvoy(path string) (string, error) {
+	admin, err := a.envoyAdmin()
+	if err != nil {
+		return "", err
+	}
+	return a.Machine.Run(a.t.Context(), "", "curl", "--silent", "--show-error", "--fail", "--max-time", "10",
+		"--unix-socket", admin, "http://envoy"+path)
 }
 
 // envoyAdmin is the socket of Envoy's administration, as its bootstrap tells.

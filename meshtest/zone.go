@@ -11,7 +11,8 @@ type Zone struct {
 	// Edges in the order they were started; the zone has one from the start.
 	Edges []*Edge
 
-	w *World
+	w     *World
+	flags []string // of every edge
 }
 
 // Edge is an edge of a zone, on a machine of its own.
@@ -23,15 +24,17 @@ type Edge struct {
 }
 
 const (
-	edgePort = 15012
-	edgeDisk = 32 << 20 // bytes
+	edgePort   = 15012
+	edgeStatus = "127.0.0.1:15014"
+	edgeDisk   = 32 << 20 // bytes
 )
 
-// Zone makes a zone with one edge, and waits until workloads can join. The first call starts the hub.
-func (w *World) Zone(name string) *Zone {
+// Zone makes a zone with one edge, and waits until workloads can join. The first call starts the hub. Flags are
+// those of "isthmus edge".
+func (w *World) Zone(name string, flags ...string) *Zone {
 	w.t.Helper()
 	w.Hub()
-	z := &Zone{Name: name, w: w}
+	z := &Zone{Name: name, w: w, flags: flags}
 	z.start(w.token("zone", "create", name, "--type=machines"))
 	return z
 }
@@ -50,7 +53,8 @@ func (z *Zone) start(token string) *Edge {
 	joined := false
 	e.Process = m.Start(name, func() []string {
 		args := []string{z.w.Binaries.Isthmus, "edge", "--data=" + m.Dir("edge"), "--name=" + name,
-			"--listen=" + m.at(edgePort), "--advertise=" + m.at(edgePort)}
+			"--listen=" + m.at(edgePort), "--advertise=" + m.at(edgePort), "--status-listen=" + edgeStatus}
+		args = append(args, z.flags...)
 		if !joined { // afterwards its data say who it is
 			joined, args = true, append(args, "--join="+token)
 		}
