@@ -1,7 +1,6 @@
 package meshtest
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 )
@@ -40,109 +39,6 @@ spec:
   rules:
   - backendRefs: [{group: "", kind: Service, name: reviews, port: 9080}]
 `
-
-type fault struct {
-	*testing.T
-	*Shop
-	zone *Zone
-	hub  *Hub
-}
-
-// while runs what happens under load, and counts.
-func (f fault) while(happens func()) *Tally {
-	f.Helper()
-	tally, stop := f.Load().Start(f)
-	f.flows(tally)
-	happens()
-	f.flows(tally)
-	stop()
-	f.Logf("%s", tally)
-	return tally
-}
-
-// flows waits until the load has gone on for some time.
-func (f fault) flows(tally *Tally) {
-	f.Helper()
-	const some = 50
-	goal := tally.Sent() + some
-	Eventually(f, "the load goes on", func() error {
-		if sent := tally.Sent(); sent < goal {
-			return fmt.Errorf("%d of %d sent", sent, goal)
-		}
-		return nil
-	})
-}
-
-// shuns waits until an instance of reviews receives nothing.
-func (f fault) shuns(host string) {
-	f.Helper()
-	Eventually(f, "callers leave "+host+" alone", func() error {
-		if got := f.Load().Send(f.Context(), 20).ByHost("reviews", host); got > 0 {
-			return fmt.Errorf("it answered %d of 20", got)
-		}
-		return nil
-	})
-}
-
-func (f fault) uses(host string) {
-	f.Helper()
-	Eventually(f, "callers use "+host, func() error {
-		if f.Load().Send(f.Context(), 20).ByHost("reviews", host) == 0 {
-			return fmt.Errorf("it answered none of 20")
-		}
-		return nil
-	})
-}
-
-// well waits until status has nothing to complain of.
-func (f fault) well() {
-	f.Helper()
-	f.w.Says("All is well.")
-}
-
-// hubSilent waits until status and the edge say that the hub is away, and what to do.
-func (f fault) hubSilent() {
-	f.Helper()
-	f.w.Says("isthmus: ISM3001: the hub at https://", "does not answer", "traffic goes on, changes wait", "Start the hub or read its log")
-	if edge := f.zone.Edges[0]; edge.Running() {
-		edge.Says("ready\n", "Hub: ISM4007: ", "Check that the hub runs")
-	}
-}
-
-// hubBack starts the hub and waits until its zone is well.
-func (f fault) hubBack() {
-	f.Helper()
-	f.hub.Start()
-	f.hub.WaitReady()
-	f.zone.WaitConnected(1)
-	f.well()
-}
-
-// renew waits until Envoys prove themselves with other certificates than now.
-func (f fault) renew(names ...string) {
-	f.Helper()
-	before := map[string]string{}
-	for _, name := range names {
-		before[name] = f.serial(name)
-	}
-	for _, name := range names {
-		Eventually(f, "the certificate of "+name+" is renewed", func() error {
-			if f.serial(name) == before[name] {
-				return fmt.Errorf("its serial number still is %s", before[name])
-			}
-			return nil
-		})
-	}
-}
-
-func (f fault) serial(name string) string {
-	f.Helper()
-	serial, err := f.Agents[name].EnvoySerial()
-	if err != nil {
-		f.Fatal(err)
-	}
-	return serial
-}
 
 func hubKilled(f fault) {
 	f.while(func() {
@@ -208,19 +104,6 @@ func agentsKilled(f fault) {
 	}
 }
 
-func (f fault) envoys(names ...string) string {
-	f.Helper()
-	var all []string
-	for _, name := range names {
-		pid, err := f.Agents[name].EnvoyPID()
-		if err != nil {
-			f.Fatal(err)
-		}
-		all = append(all, pid)
-	}
-	return strings.Join(all, " ")
-}
-
 func machineLeaves(f fault) {
 	f.w.Says("9 workloads, 0 unhealthy; 9 proxies, 9 connected")
 	f.while(func() {
@@ -234,16 +117,6 @@ func machineLeaves(f fault) {
 	}
 	f.w.Says("8 workloads, 0 unhealthy; 8 proxies, 8 connected", "All is well.")
 	f.Agents["rv3"].Says("ISM5013")
-}
-
-// inFlight is how many requests a killed Envoy can have carried at fifty a second.
-const inFlight = 3
-
-func (f fault) losesAtMostWhatIsInFlight(tally *Tally) {
-	f.Helper()
-	if tally.Failed() > inFlight {
-		f.Errorf("%d requests failed, more than the killed Envoy can have carried: %s", tally.Failed(), tally)
-	}
 }
 
 func envoyKilled(f fault) {
@@ -274,6 +147,7 @@ func rebootedAlone(f fault) {
 		f.hubSilent()
 		f.Agents["rv2"].Says("Envoy     live", "on disk", "ISM5001", "Check that an edge runs")
 		f.zone.Edges[0].Start()
+		f.Agents["rv2"].Says("Envoy     live", "All is well.")
 		f.hubBack()
 	}))
 }
@@ -288,10 +162,25 @@ func diskFull(f fault) {
 		f.uses("rv2")
 		f.w.Apply(allReviewsTo("v1"))
 		f.shuns("rv2")
+		f.w.Apply(large()) // more than the last page of a file has room for
 		f.w.Says("zone dc1: StateNotSaved: edge dc1-edge1: ISM4002: ", "no space left on device", "Free space or repair the disk")
 	}).MustLoseNothing(f)
 	edge.MustRun()
 	edge.Disk.Free()
 	f.w.Programmed("shop", "httproute/reviews")
+	f.w.Programmed("shop", "httproute/large")
 	f.well()
+}
+
+// large is a route of many kilobytes that no request matches.
+func large() string {
+	return `apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: large, namespace: shop}
+spec:
+  parentRefs: [{group: "", kind: Service, name: reviews}]
+  rules:
+  - matches: [{headers: [{name: x-large, value: ` + strings.Repeat("a", 4000) + `}, {name: x-larger, value: ` + strings.Repeat("b", 4000) + `}]}]
+    backendRefs: [{group: "", kind: Service, name: reviews, port: 9080}]
+`
 }
