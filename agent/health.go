@@ -29,6 +29,7 @@ type healthState struct {
 	envoy       *machinepb.Health
 	capture     *machinepb.Health
 	application *machinepb.Health
+	remark      string // what should be known though all is well
 }
 
 func (h *healthState) setApplication(healthy bool, reason string) {
@@ -50,10 +51,21 @@ func (h *healthState) envoyReady() bool {
 	return h.envoy.GetHealthy()
 }
 
+func (h *healthState) setRemark(text string) {
+	h.mu.Lock()
+	h.remark = text
+	h.mu.Unlock()
+	h.tell()
+}
+
 func (h *healthState) set(part **machinepb.Health, to *machinepb.Health) {
 	h.mu.Lock()
 	*part = to
 	h.mu.Unlock()
+	h.tell()
+}
+
+func (h *healthState) tell() {
 	select {
 	case h.changed <- struct{}{}:
 	default:
@@ -69,7 +81,7 @@ func (h *healthState) whole() *machinepb.Health {
 			return part
 		}
 	}
-	return h.application
+	return &machinepb.Health{Healthy: true, Reason: h.remark}
 }
 
 // watchHealth asks the application how it is.

@@ -196,6 +196,9 @@ func (a *agent) proxyChanged(s envoy.State) {
 	if !s.Ready {
 		text = s.Reason
 	}
+	if a.crashes.note(s.Ends) {
+		a.health.setRemark(a.crashes.words())
+	}
 	a.board.Put("envoy", problem.EnvoyNotReady, text)
 	a.health.setEnvoy(s.Ready, s.Reason)
 }

@@ -36,6 +36,7 @@ func (a *agent) reportEnvoy(ctx context.Context) status.EnvoyReport {
 		Ready: s.Ready, State: s.Info.State, PID: s.PID, Adopted: s.Adopted, Version: s.Info.Version, Holds: map[string]int{},
 	}
 	report.Connected, _ = r.Connected()
+	report.Ended = a.crashes.words()
 	for typeURL, count := range r.Holds() {
 		report.Holds[shortType(typeURL)] = count
 	}

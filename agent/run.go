@@ -65,6 +65,7 @@ type agent struct {
 
 	departure *departure
 	health    healthState
+	crashes   *crashes
 }
 
 // errLeft ends Run when the workload has left.
@@ -107,7 +108,8 @@ func prepare(ctx context.Context, config Config) (*agent, func() error, error) {
 	}
 	a := &agent{
 		config: config, folder: f, settings: settings, started: config.Now(), board: status.NewBoard(config.Now),
-		holder: &holder{}, secrets: sds.New(config.Log), member: make(chan membership, 1), departure: newDeparture(), envoyFound: make(chan struct{}),
+		holder: &holder{}, secrets: sds.New(config.Log), member: make(chan membership, 1), departure: newDeparture(), crashes: newCrashes(config.Now),
+		envoyFound: make(chan struct{}),
 	}
 	a.health.changed = make(chan struct{}, 1)
 	if err := errors.Join(a.use(c), a.equip(ctx)); err != nil {
@@ -184,6 +186,7 @@ func (a *agent) run(ctx context.Context) error {
 	work.Go(func() error { return a.serveNames(ctx) })
 	work.Go(func() error { return a.watchHealth(ctx) })
 	work.Go(func() error { return a.tellHealth(ctx) })
+	work.Go(func() error { return a.forgetCrashes(ctx) })
 	work.Go(func() error { return a.holdCapture(ctx, a.knownBefore) })
 	work.Go(func() error { return a.findEnvoy(ctx) })
 	work.Go(func() error { return a.relay.Run(ctx) })

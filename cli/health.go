@@ -61,7 +61,7 @@ func examine(address string, s hubclient.State) health {
 		h.find("hub", "not ready: "+s.NotReady, "Look at the hub's log; traffic goes on without it")
 	}
 	h.examineZones(s)
-	h.examineWorkloads(s.Workloads)
+	h.examineWorkloads(s)
 	h.examineProxies(s)
 	for _, object := range s.Objects {
 		for _, text := range complaints(object.Object) {
@@ -86,7 +86,7 @@ func (h *health) examineZones(s hubclient.State) {
 	for _, z := range s.Zones {
 		r := revisionOf(z.Name, s.Revisions)
 		h.Zones = append(h.Zones, zoneHealth{z.Name, z.Status.Edges, edgeNames(z), r.Spec.Revision, r.Status.Edge, r.Status.Proxies, r.Status.Current})
-		h.examineEdges(z)
+		h.examineEdges(z, workloadsOf(z.Name, s.Workloads))
 		if late := r.Status.Proxies - r.Status.Current; late > 0 {
 			h.find("zone "+z.Name, fmt.Sprintf("%d of %d proxies have not acknowledged revision %d", late, r.Status.Proxies, r.Spec.Revision),
 				"isthmus get proxies -A shows which; on their machines: isthmus-agent status")
@@ -111,14 +111,16 @@ func revisionOf(zone string, all []view.Revision) view.Revision {
 	return view.Revision{}
 }
 
-// examineEdges looks at a zone's conditions: Connected, and what its edges warn of.
-func (h *health) examineEdges(z v1alpha1.Zone) {
+// examineEdges looks at a zone's conditions: Connected, and what its edges warn of. Of a zone whose edges
+// are all away it says once that its workloads are not heard of.
+func (h *health) examineEdges(z v1alpha1.Zone, workloads int) {
 	name := "zone " + z.Name
-	switch connected := meta.FindStatusCondition(z.Status.Conditions, v1alpha1.ConditionConnected); {
+	switch {
 	case len(z.Status.Addresses) == 0 && z.Status.Edges == 0:
 		h.find(name, "no edge has connected yet", "isthmus token create --role edge --zone "+z.Name+" prints the line that starts one")
-	case z.Status.Edges == 0, connected != nil && connected.Status == metav1.ConditionFalse:
-		h.find(name, "no edge is connected; traffic goes on, changes wait", "Look at the edge's log and its way to the hub")
+	case silent(z):
+		h.find(name, fmt.Sprintf("no edge is connected; traffic goes on, changes wait, and nothing is heard of its %s", count(workloads, "workload")),
+			"Look at the edge's log and its way to the hub")
 	}
 	for _, condition := range z.Status.Conditions {
 		if condition.Type != v1alpha1.ConditionConnected && wrong(condition) {
@@ -127,9 +129,28 @@ func (h *health) examineEdges(z v1alpha1.Zone) {
 	}
 }
 
-func (h *health) examineWorkloads(all []view.Workload) {
-	h.Workloads.Total = len(all)
+// silent tells whether no edge of a zone is connected.
+func silent(z v1alpha1.Zone) bool {
+	return z.Status.Edges == 0 || meta.IsStatusConditionFalse(z.Status.Conditions, v1alpha1.ConditionConnected)
+}
+
+// workloadsOf counts the workloads of a zone.
+func workloadsOf(zone string, all []view.Workload) (n int) {
 	for _, w := range all {
+		if w.Spec.Zone == zone {
+			n++
+		}
+	}
+	return n
+}
+
+func (h *health) examineWorkloads(s hubclient.State) {
+	unheard := map[string]bool{}
+	for _, z := range s.Zones {
+		unheard[z.Name] = silent(z)
+	}
+	h.Workloads.Total = len(s.Workloads)
+	for _, w := range s.Workloads {
 		name := fmt.Sprintf("workload %s/%s", w.Namespace, w.Name)
 		if w.Spec.Host != "" {
 			name += " on " + w.Spec.Host
@@ -138,10 +159,13 @@ func (h *health) examineWorkloads(all []view.Workload) {
 			h.Workloads.Unhealthy++
 		}
 		switch {
+		case unheard[w.Spec.Zone]: // that is said of the zone
 		case !w.Status.Connected:
 			h.find(name, "its agent is not connected to an edge", "On that machine: isthmus-agent status")
 		case w.Status.Health == "Unhealthy":
 			h.find(name, "not healthy: "+w.Status.Reason, "It gets no requests until its health check passes")
+		case w.Status.Health == "Healthy" && w.Status.Reason != "":
+			h.find(name, "serves, but "+w.Status.Reason, "On that machine: isthmus-agent status")
 		}
 	}
 }

@@ -2,12 +2,15 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/isthmus-mesh/isthmus/api/problem"
 	"github.com/isthmus-mesh/isthmus/cli/hubclient"
 )
 
@@ -17,6 +20,9 @@ const (
 	settleTime = 3 * time.Second
 	settleStep = 200 * time.Millisecond
 )
+
+// hubPatience is how long a hub may be silent until status says so.
+const hubPatience = 20 * time.Second
 
 func (c *CLI) status() *cobra.Command {
 	var form output
@@ -34,9 +40,9 @@ answer. Traffic goes on in all of these cases.`,
 			if err != nil {
 				return err
 			}
-			state, err := settled(command.Context(), hub)
+			state, err := ask(command.Context(), hub)
 			if err != nil {
-				return fmt.Errorf("ask the hub at %s how the mesh is: %w", hub.Address(), err)
+				return err
 			}
 			health := examine(hub.Address(), state)
 			if err := form.print(c.streams.Out, health, health.words); err != nil {
@@ -50,6 +56,22 @@ answer. Traffic goes on in all of these cases.`,
 	}
 	form.addTo(command)
 	return command
+}
+
+// ask returns the state of the mesh. That the hub does not answer is an error that says what goes on.
+func ask(ctx context.Context, hub *hubclient.Client) (hubclient.State, error) {
+	patience, cancel := context.WithTimeout(ctx, hubPatience)
+	defer cancel()
+	state, err := settled(patience, hub)
+	var unanswered *url.Error
+	if errors.As(err, &unanswered) && ctx.Err() == nil {
+		silent := problem.HubSilent.Because("the hub at %s does not answer (%v); traffic goes on, changes wait", hub.Address(), unanswered.Err)
+		return state, &exit{ExitUnreachable, silent.Error()}
+	}
+	if err != nil {
+		return state, fmt.Errorf("ask the hub at %s how the mesh is: %w", hub.Address(), err)
+	}
+	return state, nil
 }
 
 // settled returns the state of the mesh once nothing is on its way, or after settleTime.

@@ -38,7 +38,7 @@ type Config struct {
 	// StatusListen is the "host:port" of /healthz, /readyz, /metrics and /debug/pprof/; empty means none. It is neither
 	// authenticated nor encrypted: use a loopback address.
 	StatusListen string
-	// CertificateTTL is the life of workloads' certificates; 0 means [admission.MaxTTL].
+	// CertificateTTL is the life of workloads' certificates, a minute at least; 0 means [admission.MaxTTL], the longest.
 	CertificateTTL time.Duration
 	// Lease is how long a workload whose agent is gone is believed in; 0 means 15 s.
 	Lease time.Duration
@@ -51,6 +51,9 @@ type Config struct {
 	// Ready is called with the address once agents are served; nil means nothing is.
 	Ready func(address string)
 }
+
+// minTTL is the shortest life of a certificate: an edge may be away for a part of it.
+const minTTL = time.Minute
 
 // withDefaults fills what may be empty, and refuses what may not.
 func (c Config) withDefaults() (Config, error) {
@@ -65,6 +68,9 @@ func (c Config) withDefaults() (Config, error) {
 		c.Name = name
 	}
 	c.CertificateTTL = orDuration(c.CertificateTTL, admission.MaxTTL)
+	if c.CertificateTTL < minTTL || c.CertificateTTL > admission.MaxTTL {
+		return c, fmt.Errorf("workloads' certificates cannot live %v: choose from %v to %v", c.CertificateTTL, minTTL, admission.MaxTTL)
+	}
 	c.Lease = orDuration(c.Lease, 15*time.Second)
 	c.Forget = orDuration(c.Forget, 24*time.Hour)
 	if c.Now == nil {

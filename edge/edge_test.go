@@ -180,6 +180,8 @@ func TestStartIsRefused(t *testing.T) {
 		"Stranger": {stranger, problem.PeerUntrusted.Code},
 		"NoPort":   {edge.Config{DataDir: t.TempDir(), Listen: h.addr, Log: Log(t)}, "cannot listen on " + h.addr},
 		"NoConfig": {edge.Config{}, "needs a data directory"},
+		"TooLong":  {edge.Config{DataDir: t.TempDir(), Listen: "127.0.0.1:0", Log: Log(t), CertificateTTL: 25 * time.Hour}, "cannot live 25h"},
+		"TooShort": {edge.Config{DataDir: t.TempDir(), Listen: "127.0.0.1:0", Log: Log(t), CertificateTTL: time.Second}, "cannot live 1s"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Agent is the agent of a machine, and the Envoy it keeps.
@@ -118,12 +120,7 @@ func sum(numbers []int) (all int) {
 
 // envoyStats asks Envoy, which answers "NAME: NUMBER" lines.
 func (a *Agent) envoyStats(pattern string) (numbers []int, err error) {
-	admin, err := a.envoyAdmin()
-	if err != nil {
-		return nil, err
-	}
-	out, err := a.Machine.Run(a.t.Context(), "", "curl", "--silent", "--show-error", "--fail", "--max-time", "10",
-		"--unix-socket", admin, "--get", "--data-urlencode", "filter="+pattern, "http://envoy/stats")
+	out, err := a.askEnvoy("/stats?" + url.Values{"filter": {pattern}}.Encode())
 	for line := range strings.Lines(out) {
 		_, text, _ := strings.Cut(strings.TrimSpace(line), ": ")
 		number, wrong := strconv.Atoi(text)
@@ -133,6 +130,46 @@ func (a *Agent) envoyStats(pattern string) (numbers []int, err error) {
 		numbers = append(numbers, number)
 	}
 	return numbers, err
+}
+
+// EnvoySerial is the serial number of the newest certificate that the machine's Envoy proves itself with.
+func (a *Agent) EnvoySerial() (string, error) {
+	out, err := a.askEnvoy("/certs")
+	if err != nil {
+		return "", err
+	}
+	type certificate struct {
+		Serial string    `json:"serial_number"`
+		Ends   time.Time `json:"expiration_time"`
+	}
+	var all struct {
+		Certificates []struct {
+			Chain []certificate `json:"cert_chain"`
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &all); err != nil {
+		return "", err
+	}
+	var newest certificate
+	for _, c := range all.Certificates {
+		if len(c.Chain) > 0 && c.Chain[0].Ends.After(newest.Ends) {
+			newest = c.Chain[0]
+		}
+	}
+	if newest.Serial == "" {
+		return "", fmt.Errorf("Envoy has no certificate: %s", out)
+	}
+	return newest.Serial, nil
+}
+
+// askEnvoy gets a path of the administration of the machine's Envoy.
+func (a *Agent) askEnvoy(path string) (string, error) {
+	admin, err := a.envoyAdmin()
+	if err != nil {
+		return "", err
+	}
+	return a.Machine.Run(a.t.Context(), "", "curl", "--silent", "--show-error", "--fail", "--max-time", "10",
+		"--unix-socket", admin, "http://envoy"+path)
 }
 
 // envoyAdmin is the socket of Envoy's administration, as its bootstrap tells.

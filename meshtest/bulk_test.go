@@ -23,6 +23,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
+// Ten thousand take about three minutes on two processors, nearly all of it in the API server, which writes each
+// object twice, as it is applied and with its status; hub and edge themselves need a twentieth.
 var bulk = flag.Int("bulk", 1000, "objects that TestObjectsInBulk applies at once")
 
 // bulkWriters is how many objects are on their way at a time.

@@ -14,6 +14,8 @@ type World struct {
 	LAN *netns.LAN
 	// Binaries are the programs under test.
 	Binaries Binaries
+	// EdgeFlags are further flags of every "isthmus edge" that zones of machines start.
+	EdgeFlags []string
 
 	t    *stage
 	dir  string

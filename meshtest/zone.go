@@ -68,6 +68,7 @@ func (m *Machine) startEdge(name, folder, token string) *Process {
 	return m.Start(name, func() []string {
 		args := []string{m.w.Binaries.Isthmus, "edge", "--data=" + m.Dir(folder), "--name=" + name,
 			"--listen=" + m.at(edgePort), "--advertise=" + m.at(edgePort), "--status-listen=" + edgeStatus}
+		args = append(args, m.w.EdgeFlags...)
 		if !joined { // afterwards its data say who it is
 			joined, args = true, append(args, "--join="+token)
 		}

@@ -30,9 +30,9 @@ type State struct {
 	PID    int
 	// Adopted: an earlier agent started it.
 	Adopted bool
-	// Starts counts the Envoys this agent started.
-	Starts int
-	Info   Info
+	// Ends counts how often Envoy ended by itself while this agent looked after it.
+	Ends int
+	Info Info
 }
 
 // Proxy is the machine's Envoy. Its methods may be called from any goroutine; Run is called once.
@@ -84,7 +84,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 		began := time.Now()
 		if running, died, err := p.spec.start(); err != nil {
 			p.log.Error("Envoy cannot be started", "err", err)
-			p.change(func(s *State) { *s = State{Reason: err.Error(), Starts: s.Starts} })
+			p.change(func(s *State) { *s = State{Reason: err.Error(), Ends: s.Ends} })
 		} else {
 			p.log.Info("Envoy started", "pid", running.PID)
 			p.follow(ctx, running, died, false)
@@ -124,10 +124,7 @@ func (p *Proxy) follow(ctx context.Context, running process, died <-chan struct{
 		first.look(info, err)
 	}
 	p.change(func(s *State) {
-		first.Starts = s.Starts
-		if !adopted {
-			first.Starts++
-		}
+		first.Ends = s.Ends
 		*s = first
 	})
 	if !p.take(running) {
@@ -146,10 +143,12 @@ func (p *Proxy) follow(ctx context.Context, running process, died <-chan struct{
 	}
 	stop()
 	watch.Wait()
+	ends := 0
 	if !p.Draining() {
 		p.log.Error("Envoy ended", "pid", running.PID, "log", p.spec.LogFile())
+		ends = 1
 	}
-	p.change(func(s *State) { *s = State{Reason: "Envoy ended; see " + p.spec.LogFile(), Starts: s.Starts} })
+	p.change(func(s *State) { *s = State{Reason: "Envoy ended; see " + p.spec.LogFile(), Ends: s.Ends + ends} })
 }
 
 // take makes a process the one that Drain ends. It refuses when that has been asked for already.

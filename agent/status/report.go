@@ -49,6 +49,8 @@ type EnvoyReport struct {
 	MemoryBytes int    `json:"memoryBytes"`
 	// Connected tells whether Envoy takes its configuration from the agent.
 	Connected bool `json:"connected"`
+	// Ended says how often Envoy ended by itself while this agent looked after it; empty for never.
+	Ended string `json:"ended,omitempty"`
 	// Holds counts the resources on disk, by short name of their type.
 	Holds map[string]int `json:"holds"`
 }
@@ -106,6 +108,9 @@ func (e EnvoyReport) line() string {
 			held = append(held, fmt.Sprintf("%d %s", e.Holds[name], name))
 		}
 		text += "; on disk " + strings.Join(held, ", ")
+	}
+	if e.Ended != "" {
+		text += "; " + e.Ended
 	}
 	return text
 }

@@ -66,6 +66,10 @@ All is well.
 	if got.String() != well {
 		t.Errorf("got:\n%s\nwant:\n%s", &got, well)
 	}
+	r.Envoy.Ended = "Envoy ended by itself once, at 2026-01-02T12:00:00Z"
+	if line, want := r.Envoy.line(), "2 Listener; "+r.Envoy.Ended; !strings.HasSuffix(line, want) {
+		t.Errorf("got %q, want %q at its end", line, want)
+	}
 	b := NewBoard(func() time.Time { return noon })
 	b.Set("edge", problem.EdgeAway, "10.0.0.1:15012: connection refused")
 	r.Warnings, r.Envoy.PID, r.Names = b.Warnings(), 0, -1

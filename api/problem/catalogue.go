@@ -92,6 +92,13 @@ var (
 		"Run the command that the message names, or correct the zone or the workspace"}
 )
 
+// Hub: what those who ask it meet.
+var (
+	HubSilent = Problem{"ISM3001", "HubSilent",
+		"The hub does not answer; traffic goes on without it, changes wait.",
+		"Start the hub or read its log; if it runs, check its address and the way there"}
+)
+
 // Edge: a zone's own troubles.
 var (
 	ResourceTooLarge = Problem{"ISM4001", "ResourceTooLarge",
@@ -208,7 +215,7 @@ var Catalogue = []Problem{
 	Unsupported, RefNotPermitted, Rejected, SecretInvalid, DuplicateService, NoWorkspace, Invalid,
 	RefNotFound, HostnameNotListed, NotAllowed, NoMatchingHostname, NoPlaceInCluster,
 	TokenMalformed, TokenUnknown, TokenExpired, TokenUsed, TokenForeign, IdentityRefused, PeerUntrusted, RequestInvalid,
-	ZoneNotClaimed,
+	ZoneNotClaimed, HubSilent,
 	ResourceTooLarge, StateNotSaved, StateCorrupt, InstanceTaken, RegistrationInvalid, WorkloadUnknown, HubAway,
 	CertificateEnding, ZoneMoved, ResourceUnreadable,
 	ClusterAway, KindNotServed, ClusterForbids, DriftMended, ObjectTaken, NamespaceMissing, ClusterRefused, ZoneTypeWrong, PathBlocked,

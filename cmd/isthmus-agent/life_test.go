@@ -149,7 +149,13 @@ func TestEnvoyKilledIsStartedAgain(t *testing.T) {
 	if m.envoyPID() == pid {
 		t.Fatal("the same process serves")
 	}
-	m.zone.Await("the workload is healthy again", func(v edgetest.View) bool { return v.Health.GetHealthy() })
+	const said = "Envoy ended by itself once, at "
+	m.zone.Await("the workload is healthy again, and tells what happened", func(v edgetest.View) bool {
+		return v.Health.GetHealthy() && strings.HasPrefix(v.Health.Reason, said)
+	})
+	if report, err := m.status(); err != nil || !strings.HasPrefix(report.Envoy.Ended, said) {
+		t.Errorf("status says %+v, %v", report, err)
+	}
 }
 
 func TestEdgesFailOver(t *testing.T) {

@@ -19,7 +19,7 @@ type Workload struct {
 	Workspace, Service, Role string
 	// Registration is what its agent said.
 	Registration *machinepb.Workload
-	// Healthy workloads are called. Reason says in words why one is not.
+	// Healthy workloads are called. Reason says in words why one is not, or what should be known of one that is.
 	Healthy bool
 	Reason  string
 	// Connected tells whether its agent attends.

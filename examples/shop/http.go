@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -137,12 +138,16 @@ func get(ctx context.Context, url string, header http.Header) (*Answer, error) {
 		return nil, err
 	}
 	defer response.Body.Close()
-	answer := new(Answer)
-	if json.NewDecoder(response.Body).Decode(answer) != nil {
-		answer = nil // not from one of us: a proxy's own words
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	answer, words := new(Answer), ""
+	if json.Unmarshal(text, answer) != nil { // not from one of us: a proxy's own words
+		answer, words = nil, fmt.Sprintf(": %.200s", text)
 	}
 	if response.StatusCode != http.StatusOK {
-		return answer, fmt.Errorf("%s answered %s", url, response.Status)
+		return answer, fmt.Errorf("%s answered %s%s", url, response.Status, words)
 	}
 	return answer, nil
 }

@@ -41,7 +41,7 @@ type WorkloadStatus struct {
 	Health string `json:"health"`
 	// Connected is whether its agent is connected to an edge.
 	Connected bool `json:"connected"`
-	// Reason of a state that is not healthy.
+	// Reason of a state that is not healthy, or what should be known of a healthy one.
 	Reason string `json:"reason,omitempty"`
 }
 

@@ -952,7 +952,7 @@ func schema_isthmus_api_view_v1alpha1_WorkloadStatus(ref common.ReferenceCallbac
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Reason of a state that is not healthy.",
+							Description: "Reason of a state that is not healthy, or what should be known of a healthy one.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
