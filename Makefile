@@ -22,9 +22,14 @@ test: ## run every test, with real Envoys; as root also those in network namespa
 	@# One package at a time: whole meshes that must lose no request share no processor with each other.
 	go run ./tools/testrun -count=1 -p 1 -timeout 30m ./...
 
-bench: build ## measure and print the tables of docs/benchmarks.md; takes five minutes
-	go run ./meshtest/bench
+bench: build ## as root: measure and print the tables of docs/benchmarks.md; takes a quarter of an hour
+	@# Stock istiod is measured right before us, by the same swarm, so that the two can be compared.
+	go test ./meshtest/bench -run '^$$' -bench Stock -benchtime 1x -timeout 15m -args -out $(CURDIR)/bin/stock.json -stock-changes 100
+	go run ./meshtest/bench -stock bin/stock.json -changes 100
 	go run ./meshtest/bench -overhead
+	go test ./meshtest/bench -run '^$$' -bench Idle -benchtime 1x
+	go test ./edge/kube -run '^$$' -bench Drift/one -benchtime 200x
+	go test ./edge/kube -run '^$$' -bench Drift/thousand -benchtime 3x
 	go test ./compiler -run '^$$' -bench . -benchmem
 	go test ./cmd/isthmus -run '^$$' -bench .
 

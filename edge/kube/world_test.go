@@ -33,7 +33,7 @@ var virtualServices = schema.GroupVersionResource{Group: "networking.istio.io", 
 // zone is an edge's door to a cluster that runs, and what it told.
 type zone struct {
 	*kube.Cluster
-	t       *testing.T
+	t       testing.TB
 	cluster *cluster.Cluster
 	name    string
 	writes  atomic.Int32 // requests that change something, leases aside
@@ -49,7 +49,7 @@ type zone struct {
 	conditions  map[string]*problem.Error
 }
 
-func newZone(t *testing.T, c *cluster.Cluster, name string, change ...func(*kube.Config)) *zone {
+func newZone(t testing.TB, c *cluster.Cluster, name string, change ...func(*kube.Config)) *zone {
 	t.Helper()
 	z := &zone{t: t, cluster: c, name: name, workloads: map[string]*feedpb.Workload{}, rejected: map[string]*feedpb.Rejection{}, conditions: map[string]*problem.Error{}}
 	config := kube.Config{REST: rest.CopyConfig(c.REST), Zone: name, Events: z, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}

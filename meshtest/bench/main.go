@@ -9,7 +9,10 @@
 //
 // With -profiles, the edge's profiles of heap and CPU are kept for each size.
 //
-//	bench [-proxies 1,100,1000,2000] [-changes 200] [-bin bin] [-profiles DIR]
+// Stock istiod, fed by a kube-apiserver, is measured with the same swarm by BenchmarkStock, which needs root; with
+// -stock the table sets its figures beside ours.
+//
+//	bench [-proxies 1,100,1000,2000] [-changes 200] [-bin bin] [-profiles DIR] [-stock FILE]
 package main
 
 import (
@@ -29,11 +32,18 @@ func main() {
 	bin := flag.String("bin", "bin", "directory of the isthmus program")
 	profiles := flag.String("profiles", "", "directory for the edge's profiles; empty means none")
 	overhead := flag.Bool("overhead", false, "measure requests through Envoys instead of the control plane")
+	stock := flag.String("stock", "", "file of stock istiod's figures, as BenchmarkStock writes it; empty means no peer")
 	swarmFor := flag.Bool("swarm", false, "run as the swarm process (internal)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	run := func() error { return measure(ctx, *bin, numbers(*sizes), *changes, *profiles) }
+	run := func() error {
+		peers, err := readPeers(*stock)
+		if err != nil {
+			return err
+		}
+		return measure(ctx, *bin, numbers(*sizes), *changes, *profiles, peers)
+	}
 	if *overhead {
 		run = func() error { return measureOverhead(ctx, *bin, 6) }
 	}

@@ -13,11 +13,7 @@ import (
 	"github.com/isthmus-mesh/isthmus/meshtest/swarm"
 )
 
-// stockP50 is stock istiod's p50 in milliseconds for the same question with its default debounce of
-// 100 ms, plaintext, committed at its own API server, on a machine of this kind.
-var stockP50 = map[int]float64{1: 100, 100: 127, 1000: 400, 2000: 878}
-
-func measure(ctx context.Context, bin string, sizes []int, changes int, profiles string) (err error) {
+func measure(ctx context.Context, bin string, sizes []int, changes int, profiles string, peers peers) (err error) {
 	w, err := newWorld(ctx, bin)
 	if err != nil {
 		return err
@@ -28,10 +24,10 @@ func measure(ctx context.Context, bin string, sizes []int, changes int, profiles
 		return err
 	}
 	defer func() { _ = s.Process.Kill(); _ = s.Wait() }()
-	fmt.Printf("| proxies | change → all acknowledged p50 / p99 | stock istiod p50 | ratio | bytes a change | health → all callers p50 / p99 | sent for it | hub + edge RSS | RSS ÷ proxies |\n")
-	fmt.Printf("|---|---|---|---|---|---|---|---|---|\n")
+	fmt.Printf("| proxies | change → all acknowledged p50 / p99 | stock istiod p50 / p99 | stock ÷ ours p50 / p99 | stock istiod + API server with etcd, RSS | bytes a change | health → all callers p50 / p99 | sent for it | hub + edge RSS | RSS ÷ proxies |\n")
+	fmt.Printf("|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, size := range sizes {
-		if err := measureSize(ctx, w, s, size, changes); err != nil {
+		if err := measureSize(ctx, w, s, size, changes, peers[size]); err != nil {
 			return fmt.Errorf("%d proxies: %w", size, err)
 		}
 		if err := keepProfiles(ctx, w, profiles, size); err != nil {
@@ -41,7 +37,7 @@ func measure(ctx context.Context, bin string, sizes []int, changes int, profiles
 	return measureRestart(w, s)
 }
 
-func measureSize(ctx context.Context, w *world, s *swarmProcess, size, changes int) error {
+func measureSize(ctx context.Context, w *world, s *swarmProcess, size, changes int, stock peer) error {
 	progress("joining up to %d proxies", size)
 	recruits, err := w.recruit(ctx, size-w.members)
 	if err != nil {
@@ -61,9 +57,9 @@ func measureSize(ctx context.Context, w *world, s *swarmProcess, size, changes i
 		return err
 	}
 	memory := w.hub.residentMB() + w.edge.residentMB()
-	p50 := percentile(delays, 50)
-	fmt.Printf("| %d | %.0f / %.0f ms | %.0f ms | %.2f | %d | %s | %s | %.0f MB (hub %.0f, edge %.0f) | %.2f MB |\n", size, p50, percentile(delays, 99),
-		stockP50[size], p50/stockP50[size], bytes, health, types, memory, w.hub.residentMB(), w.edge.residentMB(), memory/float64(size))
+	p50, p99 := percentile(delays, 50), percentile(delays, 99)
+	fmt.Printf("| %d | %.0f / %.0f ms | %s | %d | %s | %s | %.0f MB (hub %.0f, edge %.0f) | %.2f MB |\n", size, p50, p99, stock.beside(p50, p99, memory),
+		bytes, health, types, memory, w.hub.residentMB(), w.edge.residentMB(), memory/float64(size))
 	return nil
 }
 

@@ -174,19 +174,11 @@ func (w *watch) matches(r *discovery.DeltaDiscoveryResponse) bool {
 
 // expect arms the watch, then tells the orchestrator by a first answer, so that nothing is missed.
 func (f *flock) expect(o order) (answer, error) {
-	done := make(chan struct{})
-	f.mu.Lock()
-	f.watch = watch{marker: []byte(o.Expect), kind: o.Type, left: map[*swarm.Proxy]bool{}, done: done}
 	watchers := f.proxies
 	if o.Health != nil {
 		watchers = f.proxies[1:]
 	}
-	for _, p := range watchers {
-		f.watch.left[p] = true
-	}
-	f.types = map[string]int{}
-	f.mu.Unlock()
-	before := f.count()
+	done, before := f.arm(watchers, o.Expect, o.Type), f.count()
 	var start time.Time
 	if o.Health != nil {
 		start = time.Now()
@@ -196,6 +188,27 @@ func (f *flock) expect(o order) (answer, error) {
 	} else {
 		fmt.Println(`{"first":1}`)
 	}
+	a, err := f.await(done, before)
+	if o.Health != nil {
+		a.First = start.UnixNano()
+	}
+	return a, err
+}
+
+// arm begins to watch for a resource of a type that contains the marker; done is closed when all watchers have it.
+func (f *flock) arm(watchers []*swarm.Proxy, marker, kind string) (done chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.watch = watch{marker: []byte(marker), kind: kind, left: map[*swarm.Proxy]bool{}, done: make(chan struct{})}
+	for _, p := range watchers {
+		f.watch.left[p] = true
+	}
+	f.types = map[string]int{}
+	return f.watch.done
+}
+
+// await ends the watch: when all have it, or after a minute.
+func (f *flock) await(done chan struct{}, before answer) (answer, error) {
 	select {
 	case <-done:
 	case <-time.After(time.Minute):
@@ -207,9 +220,6 @@ func (f *flock) expect(o order) (answer, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	a.First, a.Last = f.watch.first.UnixNano(), f.watch.last.UnixNano()
-	if o.Health != nil {
-		a.First = start.UnixNano()
-	}
 	a.Types = fmt.Sprint(f.types)
 	f.watch = watch{}
 	return a, nil

@@ -174,8 +174,13 @@ func (w *world) restartEdge() (time.Time, error) {
 	return began, err
 }
 
-// token makes a join token, as the command line does.
+// token makes a join token for the zone of the measurements.
 func (w *world) token(ctx context.Context, name string, role v1alpha1.JoinRole, service string, addresses []string) (string, error) {
+	return w.tokenIn(ctx, zone, name, role, service, addresses)
+}
+
+// tokenIn makes a join token, as the command line does.
+func (w *world) tokenIn(ctx context.Context, zone, name string, role v1alpha1.JoinRole, service string, addresses []string) (string, error) {
 	roots, err := identity.DecodeCertificates([]byte(w.info.Root))
 	if err != nil {
 		return "", err

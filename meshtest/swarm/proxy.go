@@ -68,6 +68,12 @@ func Join(ctx context.Context, text, address string) (*Proxy, error) {
 	return p, err
 }
 
+// Guest is the Envoy of a workload that joined nothing: a proxy of another control plane, stock istiod for instance,
+// that takes configuration as the node and over the connection given. It cannot attend.
+func Guest(conn *grpc.ClientConn, node string) *Proxy {
+	return &Proxy{Name: node, node: node, conn: conn, state: newCache()}
+}
+
 // Attend connects to an edge and registers the workload with one HTTP port.
 func (p *Proxy) Attend(ctx context.Context, edge string, port uint32) error {
 	conn, err := grpc.NewClient(edge, grpc.WithTransportCredentials(
