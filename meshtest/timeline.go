@@ -40,7 +40,11 @@ func (l *timeline) table(service string) string {
 		for _, version := range versions {
 			fmt.Fprintf(w, "%d\t", s.who[service+"/"+version])
 		}
-		fmt.Fprintf(w, "%d  %s\n", s.lost, strings.Join(s.notes, "; "))
+		fmt.Fprintf(w, "%d", s.lost)
+		if len(s.notes) > 0 {
+			fmt.Fprintf(w, "\t%s", strings.Join(s.notes, "; "))
+		}
+		fmt.Fprintln(w)
 	}
 	w.Flush() // into memory
 	return text.String()

@@ -21,9 +21,11 @@ type bridge struct {
 	dc1  *meshtest.Zone
 	prod *kube.Zone
 
-	web1    *meshtest.Machine // a caller on a machine
-	web2    *kube.Pod         // a caller in the cluster
-	reviews *meshtest.Process // the application on the machine
+	web1     *meshtest.Machine // a caller on a machine
+	web2     *kube.Pod         // a caller in the cluster
+	reviews1 *meshtest.Machine
+	reviews  *meshtest.Process // the application on reviews1
+	edge     *meshtest.Machine // runs the cluster's edge
 }
 
 // newBridge makes web and reviews on both sides, ratings on machines, details in the cluster, and a gateway of each.
@@ -50,7 +52,7 @@ func (b *bridge) machines() {
 	gateway.Gateway(b.dc1.GatewayToken("shop", "bridge"))
 	b.eastWest("dc1", gateway.IPv4.String())
 	b.web1, _ = b.join("web1", "web", "--reviews=http://reviews:9080")
-	_, b.reviews = b.join("reviews1", "reviews")
+	b.reviews1, b.reviews = b.join("reviews1", "reviews")
 	b.join("ratings1", "ratings")
 }
 
@@ -77,8 +79,8 @@ spec: {mtls: {mode: STRICT}}
 func (b *bridge) cluster() {
 	b.prod = kube.On(b.mesh, "prod")
 	b.prod.InstallIstioCRDs()
-	b.edge(b.prod.Machine)
-	b.prod.StartIstiod(kube.Istio{TrustDomain: "isthmus.local", CA: b.authority(b.prod.Machine)})
+	b.startEdge()
+	b.prod.StartIstiod(kube.Istio{TrustDomain: "isthmus.local", CA: b.authority()})
 	b.prod.StartKubelet()
 	b.prod.Apply(storeObjects)
 	b.prod.ServeGateway("eastwest", "eastwestgateway")
@@ -91,17 +93,11 @@ func (b *bridge) cluster() {
 	b.eastWest("prod-1", b.prod.WaitPod("istio-system", "istio=eastwestgateway").IPv4.String())
 }
 
-// edge runs the zone's edge beside the cluster.
-func (b *bridge) edge(m *meshtest.Machine) {
+// startEdge runs the cluster's edge, on a machine of its own.
+func (b *bridge) startEdge() {
 	b.Helper()
-	var token struct{ Token string }
-	if err := json.Unmarshal([]byte(b.mesh.Isthmus("token", "create", "--role=edge", "--zone=prod-1", "--output=json")), &token); err != nil {
-		b.Fatal(err)
-	}
-	kubeconfig := b.prod.KubeconfigFor("isthmus-system", "isthmus-edge", edgekube.Rules())
-	m.Start("edge", func() []string {
-		return []string{b.mesh.Binaries.Isthmus, "edge", "--join=" + token.Token, "--kubeconfig=" + kubeconfig, "--data=" + m.Dir("edge"), "--name=prod-1"}
-	})
+	b.edge = b.mesh.Machine("prod-edge")
+	b.runEdge(b.edge, b.prod)
 	meshtest.Eventually(b, "the cluster's edge is connected", func() error {
 		out, err := b.mesh.TryIsthmus("zone", "list")
 		if err == nil && strings.Count(out, "yes") < 2 {
@@ -111,10 +107,23 @@ func (b *bridge) edge(m *meshtest.Machine) {
 	})
 }
 
-// authority is that of the zone, as the operator gives it to istiod.
-func (b *bridge) authority(m *meshtest.Machine) *kube.CA {
+// runEdge joins a cluster as prod-1.
+func (b *bridge) runEdge(m *meshtest.Machine, cluster *kube.Zone) *meshtest.Process {
 	b.Helper()
-	out, err := m.Run(b.Context(), "", b.mesh.Binaries.Isthmus, "edge", "cacerts", "--data="+m.Dir("edge"))
+	var token struct{ Token string }
+	if err := json.Unmarshal([]byte(b.mesh.Isthmus("token", "create", "--role=edge", "--zone=prod-1", "--output=json")), &token); err != nil {
+		b.Fatal(err)
+	}
+	kubeconfig := cluster.KubeconfigFor("isthmus-system", "isthmus-edge", edgekube.Rules())
+	return m.Start("edge", func() []string {
+		return []string{b.mesh.Binaries.Isthmus, "edge", "--join=" + token.Token, "--kubeconfig=" + kubeconfig, "--data=" + m.Dir("edge"), "--name=" + m.Name}
+	})
+}
+
+// authority is that of the zone, as the operator gives it to istiod.
+func (b *bridge) authority() *kube.CA {
+	b.Helper()
+	out, err := b.edge.Run(b.Context(), "", b.mesh.Binaries.Isthmus, "edge", "cacerts", "--data="+b.edge.Dir("edge"))
 	var secret corev1.Secret
 	if err == nil {
 		err = yaml.UnmarshalStrict([]byte(out), &secret)
