@@ -61,7 +61,7 @@ func examine(address string, s hubclient.State) health {
 		h.find("hub", "not ready: "+s.NotReady, "Look at the hub's log; traffic goes on without it")
 	}
 	h.examineZones(s)
-	h.examineWorkloads(s.Workloads)
+	h.examineWorkloads(s)
 	h.examineProxies(s)
 	for _, object := range s.Objects {
 		for _, text := range complaints(object.Object) {
@@ -115,7 +115,7 @@ func revisionOf(zone string, all []view.Revision) view.Revision {
 func (h *health) examineEdges(z v1alpha1.Zone) {
 	name := "zone " + z.Name
 	switch connected := meta.FindStatusCondition(z.Status.Conditions, v1alpha1.ConditionConnected); {
-	case len(z.Status.Addresses) == 0 && z.Status.Edges == 0:
+	case z.Status.Edges == 0 && len(z.Status.Addresses) == 0 && z.Annotations[v1alpha1.ClusterAnnotation] == "":
 		h.find(name, "no edge has connected yet", "isthmus token create --role edge --zone "+z.Name+" prints the line that starts one")
 	case z.Status.Edges == 0, connected != nil && connected.Status == metav1.ConditionFalse:
 		h.find(name, "no edge is connected; traffic goes on, changes wait", "Look at the edge's log and its way to the hub")
@@ -127,9 +127,14 @@ func (h *health) examineEdges(z v1alpha1.Zone) {
 	}
 }
 
-func (h *health) examineWorkloads(all []view.Workload) {
-	h.Workloads.Total = len(all)
-	for _, w := range all {
+// examineWorkloads looks at all; pods have no agent of ours, and what ails their edge is said of their zone.
+func (h *health) examineWorkloads(s hubclient.State) {
+	h.Workloads.Total = len(s.Workloads)
+	clusters := map[string]bool{}
+	for _, z := range s.Zones {
+		clusters[z.Name] = z.Spec.Type == v1alpha1.ZoneKubernetes
+	}
+	for _, w := range s.Workloads {
 		name := fmt.Sprintf("workload %s/%s", w.Namespace, w.Name)
 		if w.Spec.Host != "" {
 			name += " on " + w.Spec.Host
@@ -138,7 +143,7 @@ func (h *health) examineWorkloads(all []view.Workload) {
 			h.Workloads.Unhealthy++
 		}
 		switch {
-		case !w.Status.Connected:
+		case !w.Status.Connected && !clusters[w.Spec.Zone]:
 			h.find(name, "its agent is not connected to an edge", "On that machine: isthmus-agent status")
 		case w.Status.Health == "Unhealthy":
 			h.find(name, "not healthy: "+w.Status.Reason, "It gets no requests until its health check passes")

@@ -142,6 +142,9 @@ var (
 	ZoneTypeWrong = Problem{"ISM4018", "ZoneTypeWrong",
 		"An edge runs for another type of zone than the zone is of.",
 		"Start it with --kubeconfig or --in-cluster for a cluster, without for machines"}
+	ZoneTaken = Problem{"ISM4019", "ZoneTaken",
+		"An edge joins as a zone that is another cluster already.",
+		"Create a zone of its own for the cluster; or, if it takes the other's place, take the annotation isthmus.dev/cluster off the zone and join again"}
 )
 
 // Agent: a machine's own troubles.
@@ -201,7 +204,7 @@ var Catalogue = []Problem{
 	TokenMalformed, TokenUnknown, TokenExpired, TokenUsed, TokenForeign, IdentityRefused, PeerUntrusted, RequestInvalid,
 	ResourceTooLarge, StateNotSaved, StateCorrupt, InstanceTaken, RegistrationInvalid, WorkloadUnknown, HubAway,
 	CertificateEnding, ZoneMoved, ResourceUnreadable,
-	ClusterAway, KindNotServed, ClusterForbids, DriftMended, ObjectTaken, NamespaceMissing, ClusterRefused, ZoneTypeWrong,
+	ClusterAway, KindNotServed, ClusterForbids, DriftMended, ObjectTaken, NamespaceMissing, ClusterRefused, ZoneTypeWrong, ZoneTaken,
 	EdgeAway, EnvoyNotReady, EnvoyMissing, RenewalFailing, ApplicationUnhealthy, CaptureFailed, ConfigurationRejected,
 	CacheNotSaved, CacheDamaged, RegistrationDoubtful, NotJoined, AlreadyJoined, AgentNotRunning, SettingInvalid, NamesUnanswered,
 }

@@ -145,6 +145,7 @@ func (f *zoneFaults) cutToHub(t *testing.T) {
 
 func (f *zoneFaults) cut(t *testing.T, cut func(hub, edge *netns.Host)) {
 	hub, edge := f.mesh.Hub().Machine.Host, f.edge.Host
+	t.Cleanup(func() { f.mesh.LAN.Heal(hub, edge) })
 	f.under(t, func() {
 		cut(hub, edge)
 		f.told(t, "zone prod-1: no edge is connected; traffic goes on, changes wait")
@@ -158,6 +159,7 @@ func (f *zoneFaults) cut(t *testing.T, cut func(hub, edge *netns.Host)) {
 // A slow API server delays changes and nothing else.
 func (f *zoneFaults) slowAPI(t *testing.T) {
 	const call = 2 * time.Second
+	t.Cleanup(func() { f.mesh.LAN.Heal(f.prod.Machine.Host, f.edge.Host) })
 	f.under(t, func() {
 		f.mesh.LAN.Delay(f.prod.Machine.Host, f.edge.Host, call)
 		began := time.Now()
