@@ -1,8 +1,6 @@
 package kube
 
-import (
-	"os"
-)
+import "os"
 
 // Backup stops the control plane's storage, keeps a copy of it, and goes on; see [Cluster.Restore].
 func (c *Cluster) Backup() {
