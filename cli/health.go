@@ -130,10 +130,7 @@ func (h *health) examineEdges(z v1alpha1.Zone) {
 // examineWorkloads looks at all; pods have no agent of ours, and what ails their edge is said of their zone.
 func (h *health) examineWorkloads(s hubclient.State) {
 	h.Workloads.Total = len(s.Workloads)
-	clusters := map[string]bool{}
-	for _, z := range s.Zones {
-		clusters[z.Name] = z.Spec.Type == v1alpha1.ZoneKubernetes
-	}
+	clusters := clusters(s)
 	for _, w := range s.Workloads {
 		name := fmt.Sprintf("workload %s/%s", w.Namespace, w.Name)
 		if w.Spec.Host != "" {
@@ -167,11 +164,21 @@ func (h *health) examineProxies(s hubclient.State) {
 	}
 }
 
-// attendedWorkloads are the workloads, "namespace/name", whose agents are connected.
+// attendedWorkloads are the workloads, "namespace/name", whose agents are connected. Pods have none: what their proxies
+// do is their istiod's affair.
 func attendedWorkloads(s hubclient.State) map[string]bool {
-	attended := map[string]bool{}
+	attended, clusters := map[string]bool{}, clusters(s)
 	for _, w := range s.Workloads {
-		attended[w.Namespace+"/"+w.Name] = w.Status.Connected
+		attended[w.Namespace+"/"+w.Name] = w.Status.Connected && !clusters[w.Spec.Zone]
 	}
 	return attended
+}
+
+// clusters are the names of zones that are one.
+func clusters(s hubclient.State) map[string]bool {
+	names := map[string]bool{}
+	for _, z := range s.Zones {
+		names[z.Name] = z.Spec.Type == v1alpha1.ZoneKubernetes
+	}
+	return names
 }

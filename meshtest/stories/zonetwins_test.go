@@ -73,7 +73,7 @@ func (f *zoneFaults) shown(t *testing.T, at netip.AddrPort) time.Duration {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	stranger := &tls.Config{InsecureSkipVerify: true, VerifyPeerCertificate: look, NextProtos: []string{"istio"}}
+	stranger := &tls.Config{InsecureSkipVerify: true, VerifyPeerCertificate: look, NextProtos: []string{"istio", "h2"}}
 	if err := tls.Client(conn, stranger).HandshakeContext(ctx); err != nil && youngest == 1<<62 {
 		t.Fatalf("%s: %v", at, err) // one without a certificate may be refused afterwards
 	}
