@@ -8,6 +8,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/isthmus-mesh/isthmus/api/problem"
 	"github.com/isthmus-mesh/isthmus/meshtest"
 	"github.com/isthmus-mesh/isthmus/meshtest/netns"
 )
@@ -113,10 +114,16 @@ func (f *zoneFaults) told(t *testing.T, words string) {
 	t.Logf("told after %v: %s", took.Round(100*time.Millisecond), words)
 }
 
-// well waits until nothing is wrong any more.
+// well waits until nothing is wrong any more. That something was put back is told for some time afterwards.
 func (f *zoneFaults) well(t *testing.T) {
 	t.Helper()
-	f.told(t, "All is well.")
+	meshtest.Eventually(t, "all is well again", func() error {
+		out, err := f.mesh.TryIsthmus("status")
+		if strings.Contains(out, "All is well.") || strings.Contains(out, "1 matter needs") && strings.Contains(out, problem.DriftMended.Reason) {
+			return nil
+		}
+		return fmt.Errorf("%v: %s", err, out)
+	})
 }
 
 // waits is that the newest weights are not said to be in force.
@@ -182,7 +189,7 @@ func (f *zoneFaults) etcdRestarted(t *testing.T) {
 	f.under(t, func() {
 		f.prod.Etcd.Kill()
 		f.move(t)
-		f.told(t, "ClusterAway")
+		f.told(t, problem.ClusterAway.Reason)
 		f.waits(t)
 		f.prod.Etcd.Start()
 		f.prod.WaitReady()
@@ -220,6 +227,7 @@ func (f *zoneFaults) restored(t *testing.T) {
 		f.prod.Istiod.Start()
 		f.prod.WaitIstiod()
 		f.holds(t, "details")
+		f.told(t, problem.DriftMended.Reason)
 		f.arrived(t)
 		f.move(t)
 		f.arrived(t)
