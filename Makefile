@@ -22,7 +22,7 @@ test: ## run every test, with real Envoys; as root also those in network namespa
 	@# One package at a time: whole meshes that must lose no request share no processor with each other.
 	go run ./tools/testrun -count=1 -p 1 -timeout 30m ./...
 
-soak: ## the long forms of the tests that have one: migration and faults between zones; takes half an hour
+soak: ## the long forms of the tests that have one: migration and faults between zones; takes a quarter of an hour
 	ISTHMUS_SOAK=1 go run ./tools/testrun -count=1 -p 1 -timeout 60m -run '^(TestMigration|TestZoneFaults)$$' ./meshtest/stories
 
 bench: build ## measure and print the tables of docs/benchmarks.md; takes five minutes
