@@ -142,7 +142,7 @@ var (
 	ZoneTypeWrong = Problem{"ISM4018", "ZoneTypeWrong",
 		"An edge runs for another type of zone than the zone is of.",
 		"Start it with --kubeconfig or --in-cluster for a cluster, without for machines"}
-	ZoneTaken = Problem{"ISM4019", "ZoneTaken",
+	ZoneTaken = Problem{"ISM4020", "ZoneTaken",
 		"An edge joins as a zone that is another cluster already.",
 		"Create a zone of its own for the cluster; or, if it takes the other's place, take the annotation isthmus.dev/cluster off the zone and join again"}
 )
