@@ -22,6 +22,9 @@ test: ## run every test, with real Envoys; as root also those in network namespa
 	@# One package at a time: whole meshes that must lose no request share no processor with each other.
 	go run ./tools/testrun -count=1 -p 1 -timeout 30m ./...
 
+soak: ## the long forms of the tests that have one: migration and faults between zones; takes half an hour
+	ISTHMUS_SOAK=1 go run ./tools/testrun -count=1 -p 1 -timeout 60m -run '^(TestMigration|TestZoneFaults)$$' ./meshtest/stories
+
 bench: build ## as root: measure and print the tables of docs/benchmarks.md; takes a quarter of an hour
 	@# Stock istiod is measured right before us, by the same swarm, so that the two can be compared.
 	go test ./meshtest/bench -run '^$$' -bench Stock -benchtime 1x -timeout 15m -args -out $(CURDIR)/bin/stock.json -stock-changes 100
@@ -44,4 +47,4 @@ lint: ## vet and staticcheck
 clean: ## remove bin/; the caches of Go and of ~/.cache/isthmus stay
 	rm -rf bin
 
-.PHONY: help build demo test bench generate lint clean
+.PHONY: help build demo test soak bench generate lint clean

@@ -116,7 +116,7 @@ func revisionOf(zone string, all []view.Revision) view.Revision {
 func (h *health) examineEdges(z v1alpha1.Zone, workloads int) {
 	name := "zone " + z.Name
 	switch {
-	case len(z.Status.Addresses) == 0 && z.Status.Edges == 0:
+	case z.Status.Edges == 0 && len(z.Status.Addresses) == 0 && z.Annotations[v1alpha1.ClusterAnnotation] == "":
 		h.find(name, "no edge has connected yet", "isthmus token create --role edge --zone "+z.Name+" prints the line that starts one")
 	case silent(z):
 		h.find(name, fmt.Sprintf("no edge is connected; traffic goes on, changes wait, and nothing is heard of its %s", count(workloads, "workload")),
@@ -144,12 +144,14 @@ func workloadsOf(zone string, all []view.Workload) (n int) {
 	return n
 }
 
+// examineWorkloads looks at all; pods have no agent of ours, and what ails their edge is said of their zone.
 func (h *health) examineWorkloads(s hubclient.State) {
 	unheard := map[string]bool{}
 	for _, z := range s.Zones {
 		unheard[z.Name] = silent(z)
 	}
 	h.Workloads.Total = len(s.Workloads)
+	clusters := clusters(s)
 	for _, w := range s.Workloads {
 		name := fmt.Sprintf("workload %s/%s", w.Namespace, w.Name)
 		if w.Spec.Host != "" {
@@ -160,7 +162,7 @@ func (h *health) examineWorkloads(s hubclient.State) {
 		}
 		switch {
 		case unheard[w.Spec.Zone]: // that is said of the zone
-		case !w.Status.Connected:
+		case !w.Status.Connected && !clusters[w.Spec.Zone]:
 			h.find(name, "its agent is not connected to an edge", "On that machine: isthmus-agent status")
 		case w.Status.Health == "Unhealthy":
 			h.find(name, "not healthy: "+w.Status.Reason, "It gets no requests until its health check passes")
@@ -186,11 +188,21 @@ func (h *health) examineProxies(s hubclient.State) {
 	}
 }
 
-// attendedWorkloads are the workloads, "namespace/name", whose agents are connected.
+// attendedWorkloads are the workloads, "namespace/name", whose agents are connected. Pods have none: what their proxies
+// do is their istiod's affair.
 func attendedWorkloads(s hubclient.State) map[string]bool {
-	attended := map[string]bool{}
+	attended, clusters := map[string]bool{}, clusters(s)
 	for _, w := range s.Workloads {
-		attended[w.Namespace+"/"+w.Name] = w.Status.Connected
+		attended[w.Namespace+"/"+w.Name] = w.Status.Connected && !clusters[w.Spec.Zone]
 	}
 	return attended
+}
+
+// clusters are the names of zones that are one.
+func clusters(s hubclient.State) map[string]bool {
+	names := map[string]bool{}
+	for _, z := range s.Zones {
+		names[z.Name] = z.Spec.Type == v1alpha1.ZoneKubernetes
+	}
+	return names
 }

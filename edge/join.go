@@ -14,6 +14,7 @@ import (
 	grpcstatus "google.golang.org/grpc/status"
 
 	"github.com/isthmus-mesh/isthmus/api/problem"
+	"github.com/isthmus-mesh/isthmus/edge/kube"
 	"github.com/isthmus-mesh/isthmus/feed"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 	"github.com/isthmus-mesh/isthmus/identity"
@@ -46,7 +47,7 @@ func (w *wallet) join(ctx context.Context, config Config) error {
 		if err == nil || !isAway(err) || ctx.Err() != nil {
 			return err
 		}
-		config.Log.Warn("the hub does not answer yet", "addresses", config.HubAddresses, "err", err)
+		config.Log.Warn("cannot join yet", "addresses", config.HubAddresses, "err", err)
 		if err := pause(ctx, feed.Backoff(failures)); err != nil {
 			return err
 		}
@@ -103,6 +104,9 @@ func (w *wallet) admit(ctx context.Context, config Config, token identity.Token,
 	request.Token, request.Edge = config.JoinToken, config.Name
 	ctx, cancel := context.WithTimeout(ctx, admitTimeout)
 	defer cancel()
+	if request.Cluster, err = config.cluster(ctx); err != nil {
+		return grpcstatus.Errorf(codes.Unavailable, "%v", err) // asked again, as a hub that is away
+	}
 	secure, stranger := strangers(identity.PinnedTLS(token.Pin, w.now, onlyHub))
 	response, err := feed.Admit(ctx, config.HubAddresses, secure, request)
 	if err := stranger(); err != nil {
@@ -155,6 +159,18 @@ func onlyHub(id identity.ID) error {
 		return problem.PeerUntrusted.Because("%s is not the hub", id)
 	}
 	return nil
+}
+
+// cluster tells the edge's cluster from others; an edge of machines has none.
+func (c Config) cluster(ctx context.Context) (string, error) {
+	if !c.inKubernetes() {
+		return "", nil
+	}
+	access, err := kube.Access(c.Kubeconfig)
+	if err != nil {
+		return "", err
+	}
+	return kube.UID(ctx, access)
 }
 
 // isAway tells whether the hub said nothing, as opposed to no.

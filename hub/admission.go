@@ -41,7 +41,7 @@ func (a *admission) Admit(ctx context.Context, request *feedpb.AdmitRequest, pee
 	if err != nil {
 		return nil, err
 	}
-	zone, err := a.spend(ctx, token, key)
+	zone, err := a.spend(ctx, token, key, request.Cluster)
 	if err != nil {
 		return nil, err
 	}
@@ -49,8 +49,9 @@ func (a *admission) Admit(ctx context.Context, request *feedpb.AdmitRequest, pee
 	return a.sign(zone, request.Edge, request)
 }
 
-// spend uses an edge's token for a key, and returns the zone it leads to.
-func (a *admission) spend(ctx context.Context, token identity.Token, key string) (string, error) {
+// spend uses an edge's token for a key, and returns the zone it leads to. The zone becomes that of a cluster, if the
+// edge is of one.
+func (a *admission) spend(ctx context.Context, token identity.Token, key, cluster string) (string, error) {
 	check := func(t *v1alpha1.JoinToken) error {
 		if !token.Proves(t.Spec.SecretSHA256) {
 			return problem.TokenUnknown.Because("the secret of token %s is wrong", token.Name)
@@ -58,7 +59,10 @@ func (a *admission) spend(ctx context.Context, token identity.Token, key string)
 		if t.Spec.Role != v1alpha1.JoinEdge {
 			return problem.TokenForeign.Because("token %s is for a %s of service %s, not for an edge", t.Name, t.Spec.Role, t.Spec.Service)
 		}
-		return a.zoneExists(ctx, t.Spec.Zone)
+		if err := usable(t, key, a.now()); err != nil {
+			return err
+		}
+		return a.tokens.claim(ctx, t.Spec.Zone, cluster)
 	}
 	t, err := a.tokens.use(ctx, token.Name, key, check)
 	if err != nil {
@@ -109,10 +113,7 @@ func (a *admission) Redeem(ctx context.Context, peer identity.ID, request *feedp
 }
 
 func (a *admission) zoneExists(ctx context.Context, zone string) error {
-	exists, err := a.tokens.zoneExists(ctx, zone)
-	if err == nil && !exists {
-		return problem.IdentityRefused.Because("zone %s does not exist (any more)", zone)
-	}
+	_, err := a.tokens.zone(ctx, zone)
 	return err
 }
 

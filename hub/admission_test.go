@@ -60,6 +60,36 @@ func TestAdmissionRefuses(t *testing.T) {
 	}
 }
 
+// A zone is one cluster. Of another one's edge nothing is left, not even a used token, and somebody can decide that
+// the other one takes its place.
+func TestZoneIsOneCluster(t *testing.T) {
+	w := newWorld(t)
+	w.apply(`{apiVersion: isthmus.dev/v1alpha1, kind: Zone, metadata: {name: prod-1}, spec: {type: kubernetes}}`)
+	from := func(cluster, edge, token string) error {
+		_, err := feed.Admit(t.Context(), w.info.FeedAddresses, identity.PinnedTLS(identity.Pin(w.info.Root), w.clock.now, onlyHub), &feedpb.AdmitRequest{
+			Token: token, Edge: edge, Csr: request(w, nil), AuthorityCsr: request(w, nil), Cluster: cluster,
+		})
+		return err
+	}
+	token := func(name string) string { return w.token(name, "role: edge, zone: prod-1").String() }
+	waiting := token("waiting")
+	for _, c := range []struct{ name, cluster, token, refused string }{
+		{"TooLong", strings.Repeat("x", 65), waiting, problem.RequestInvalid.Code},
+		{"First", "uid-1", token("first"), ""},
+		{"Standby", "uid-1", token("standby"), ""},
+		{"Other", "uid-2", waiting, problem.ZoneTaken.Code},
+	} {
+		err := from(c.cluster, "edge", c.token)
+		if c.refused == "" && err != nil || c.refused != "" && (err == nil || !strings.Contains(err.Error(), c.refused)) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.refused)
+		}
+	}
+	w.apply(`{apiVersion: isthmus.dev/v1alpha1, kind: Zone, metadata: {name: prod-1, annotations: {isthmus.dev/cluster: uid-2}}, spec: {type: kubernetes}}`)
+	if err := from("uid-2", "edge", waiting); err != nil {
+		t.Errorf("the cluster that took the place: %v", err)
+	}
+}
+
 func TestTokenIsForOneKey(t *testing.T) {
 	w := newWorld(t)
 	w.apply(mesh)

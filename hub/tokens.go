@@ -20,7 +20,7 @@ var (
 	zoneResource  = v1alpha1.GroupVersion.WithResource("zones")
 )
 
-// tokens reads and writes join tokens in storage, never in a cache: a token is used once.
+// tokens reads and writes join tokens and whose they are in storage, never in a cache: a token is used once.
 type tokens struct {
 	client dynamic.Interface
 	now    func() time.Time
@@ -74,10 +74,41 @@ func (s tokens) put(ctx context.Context, t *v1alpha1.JoinToken) error {
 	return err
 }
 
-func (s tokens) zoneExists(ctx context.Context, name string) (bool, error) {
-	_, err := s.client.Resource(zoneResource).Get(ctx, name, metav1.GetOptions{})
+func (s tokens) zone(ctx context.Context, name string) (*unstructured.Unstructured, error) {
+	zone, err := s.client.Resource(zoneResource).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return false, nil
+		return nil, problem.IdentityRefused.Because("zone %s does not exist (any more)", name)
 	}
-	return err == nil, err
+	return zone, err
+}
+
+// clusterLength bounds what an edge says of its cluster; it is a UUID.
+const clusterLength = 64
+
+// claim notes on a zone which cluster it is, or refuses if it is another one. An edge of machines is of none. Of two
+// clusters at the same instant one wins, as in use.
+func (s tokens) claim(ctx context.Context, name, cluster string) error {
+	for {
+		zone, err := s.zone(ctx, name)
+		if err != nil {
+			return err
+		}
+		annotations := zone.GetAnnotations()
+		switch known := annotations[v1alpha1.ClusterAnnotation]; {
+		case cluster == "" || known == cluster:
+			return nil
+		case len(cluster) > clusterLength:
+			return problem.RequestInvalid.Because("a cluster's UID of %d characters", len(cluster))
+		case known != "":
+			return problem.ZoneTaken.Because("zone %s is the cluster %s, and the edge is in the cluster %s", name, known, cluster)
+		}
+		if annotations == nil {
+			annotations = map[string]string{}
+		}
+		annotations[v1alpha1.ClusterAnnotation] = cluster
+		zone.SetAnnotations(annotations)
+		if _, err = s.client.Resource(zoneResource).Update(ctx, zone, metav1.UpdateOptions{}); !apierrors.IsConflict(err) {
+			return err
+		}
+	}
 }

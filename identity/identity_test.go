@@ -147,6 +147,7 @@ func TestHandshake(t *testing.T) {
 	server, client := w.peer(w.root, edge, time.Hour), w.peer(w.zone, web, time.Hour)
 	usurper := w.peer(w.zone, edge, time.Hour)
 	late := func() time.Time { return start.Add(2 * time.Hour) }
+	ahead, behind := func() time.Time { return start.Add(10 * time.Minute) }, func() time.Time { return start.Add(-10 * time.Minute) }
 	cases := map[string]struct {
 		client *tls.Config
 		server *tls.Config
@@ -161,6 +162,10 @@ func TestHandshake(t *testing.T) {
 		"WrongPin":          {identity.PinnedTLS(identity.Pin(other.root.Certificate()), clock, want(edge)), identity.ServerTLS(server, clock), problem.PeerUntrusted.Code},
 		"ForeignRoot":       {identity.ClientTLS(other.peer(other.zone, web, time.Hour), clock, want(edge)), identity.ServerTLS(server, clock), problem.PeerUntrusted.Code},
 		"Expired":           {identity.ClientTLS(client, late, want(edge)), identity.ServerTLS(server, late), problem.PeerUntrusted.Code},
+		"ClientAhead":       {identity.ClientTLS(client, ahead, want(edge)), identity.ServerTLS(server, clock), ""},
+		"ClientBehind":      {identity.ClientTLS(client, behind, want(edge)), identity.ServerTLS(server, clock), ""},
+		"ServerBehind":      {identity.ClientTLS(client, clock, want(edge)), identity.ServerTLS(server, behind), ""},
+		"PinnedBehind":      {identity.PinnedTLS(identity.Pin(w.root.Certificate()), behind, want(edge)), identity.ServerTLS(server, clock), ""},
 		"ForeignClient":     {identity.ClientTLS(peer{other.peer(other.zone, web, time.Hour).cert, w.root.Roots()}, clock, want(edge)), identity.ServerTLS(server, clock), "tls"},
 	}
 	for name, c := range cases {

@@ -28,10 +28,11 @@ type Tally struct {
 	who      map[string]int // "service/version" and "service@host"
 	callers  map[string]map[string]bool
 	took     []time.Duration // of every answer
+	timeline timeline
 }
 
 func newTally() *Tally {
-	return &Tally{statuses: map[int]int{}, failures: map[string]int{}, who: map[string]int{}, callers: map[string]map[string]bool{}}
+	return &Tally{statuses: map[int]int{}, failures: map[string]int{}, who: map[string]int{}, callers: map[string]map[string]bool{}, timeline: timeline{began: time.Now()}}
 }
 
 func (c *Tally) sent() {
@@ -43,7 +44,13 @@ func (c *Tally) sent() {
 func (c *Tally) lost(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.failures[err.Error()]++
+	c.fail(err.Error())
+}
+
+// fail counts a failed request. Caller holds mu.
+func (c *Tally) fail(what string) {
+	c.failures[what]++
+	c.timeline.now().lost++
 }
 
 func (c *Tally) answered(status int, answer *Answer, took time.Duration) {
@@ -52,7 +59,7 @@ func (c *Tally) answered(status int, answer *Answer, took time.Duration) {
 	c.took = append(c.took, took)
 	c.statuses[status]++
 	if status >= 500 {
-		c.failures[fmt.Sprintf("%d %s", status, whatFailed(answer))]++
+		c.fail(fmt.Sprintf("%d %s", status, whatFailed(answer)))
 	}
 	c.count(answer)
 }
@@ -62,6 +69,7 @@ func (c *Tally) count(answer *Answer) {
 		return
 	}
 	c.who[answer.Service+"/"+answer.Version]++
+	c.timeline.now().who[answer.Service+"/"+answer.Version]++
 	c.who[answer.Service+"@"+answer.Host]++
 	if c.callers[answer.Service] == nil {
 		c.callers[answer.Service] = map[string]bool{}
@@ -132,6 +140,22 @@ func (c *Tally) Callers(service string) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Sorted(maps.Keys(c.callers[service]))
+}
+
+// Note puts what happens now into the timeline.
+func (c *Tally) Note(what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	second := c.timeline.now()
+	second.notes = append(second.notes, what)
+}
+
+// Timeline is a table of who answered for a service, by version and second since the load began, with what was lost
+// and noted then.
+func (c *Tally) Timeline(service string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.timeline.table(service)
 }
 
 // MustLoseNothing fails the test if any request was lost, or none was sent.

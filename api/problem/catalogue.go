@@ -158,6 +158,9 @@ var (
 	PathBlocked = Problem{"ISM4019", "PathBlocked",
 		"A gateway through which other zones are entered cannot be reached from this zone.",
 		"Let the port that the message names through the firewalls between the zones, start the gateway, or correct spec.eastWest of its zone"}
+	ZoneTaken = Problem{"ISM4020", "ZoneTaken",
+		"An edge joins as a zone that is another cluster already.",
+		"Create a zone of its own for the cluster; or, if it takes the other's place, take the annotation isthmus.dev/cluster off the zone and join again"}
 )
 
 // Agent: a machine's own troubles.
@@ -218,7 +221,7 @@ var Catalogue = []Problem{
 	ZoneNotClaimed, HubSilent,
 	ResourceTooLarge, StateNotSaved, StateCorrupt, InstanceTaken, RegistrationInvalid, WorkloadUnknown, HubAway,
 	CertificateEnding, ZoneMoved, ResourceUnreadable,
-	ClusterAway, KindNotServed, ClusterForbids, DriftMended, ObjectTaken, NamespaceMissing, ClusterRefused, ZoneTypeWrong, PathBlocked,
+	ClusterAway, KindNotServed, ClusterForbids, DriftMended, ObjectTaken, NamespaceMissing, ClusterRefused, ZoneTypeWrong, PathBlocked, ZoneTaken,
 	EdgeAway, EnvoyNotReady, EnvoyMissing, RenewalFailing, ApplicationUnhealthy, CaptureFailed, ConfigurationRejected,
 	CacheNotSaved, CacheDamaged, RegistrationDoubtful, NotJoined, AlreadyJoined, AgentNotRunning, SettingInvalid, NamesUnanswered,
 }

@@ -15,6 +15,10 @@ const (
 	ZoneKubernetes ZoneType = "kubernetes"
 )
 
+// ClusterAnnotation of a zone says which cluster it is, by the UID of that one's namespace kube-system. The first edge
+// that joins from a cluster sets it; edges of other clusters are refused until somebody takes it off.
+const ClusterAnnotation = "isthmus.dev/cluster"
+
 // Zone is a place where workloads run and which one or more edges configure.
 //
 // +kubebuilder:object:root=true

@@ -34,6 +34,7 @@ func TestFaults(t *testing.T) {
 	t.Run("refused by policy", func(t *testing.T) { testPolicy(t, c) })
 	t.Run("told to slow down", func(t *testing.T) { testTooMany(t, c) })
 	t.Run("API server away", func(t *testing.T) { testAway(t, c) })
+	t.Run("restored from a backup", func(t *testing.T) { testRestored(t, c) })
 }
 
 // rights are exactly what the package says it needs.
@@ -178,6 +179,21 @@ func testAway(t *testing.T, c *cluster.Cluster) {
 		return err
 	})
 	z.waitDrift("and mended", func(d kube.Drift) bool { return d.Deleted })
+}
+
+// A cluster that was restored counts its changes from a lower number: watches that went on from where they were would
+// hear of nothing for a long time.
+func testRestored(t *testing.T, c *cluster.Cluster) {
+	z := newZone(t, c, "restored", restricted(t, c))
+	z.apply(1, []*feedpb.Resource{virtualService(t, "faults", "kept", "one"), virtualService(t, "faults", "ends", "one")})
+	c.Backup()
+	z.apply(2, []*feedpb.Resource{virtualService(t, "faults", "kept", "two"), virtualService(t, "faults", "late", "two")}, "VirtualService/faults/ends")
+	c.Restore()
+	z.waitTarget("faults", "kept", "two")
+	z.waitTarget("faults", "late", "two")
+	z.waitTarget("faults", "ends", "")
+	z.apply(3, []*feedpb.Resource{virtualService(t, "faults", "kept", "three")})
+	z.waitTarget("faults", "kept", "three")
 }
 
 const policyYAML = `{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicy, metadata: {name: redirects}, spec: {

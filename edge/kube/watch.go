@@ -2,11 +2,13 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
@@ -66,13 +68,23 @@ func (w *watched) run(ctx context.Context) {
 			o.LabelSelector = w.selector
 			events, err := w.watch(ctx, o)
 			w.note(ctx, err)
-			return events, err
+			return events, listAgain(err)
 		},
 	}
 	log := klog.FromContext(ctx)
 	cache.NewReflectorWithOptions(lw, nil, w.store, cache.ReflectorOptions{
 		Logger: &log, Name: w.what, TypeDescription: w.what, Backoff: retries(),
 	}).RunWithContext(ctx)
+}
+
+// listAgain is an error after which a reflector lists: after a refused connection it would go on watching from where
+// it was. But a cluster whose API server was down may have been restored from a backup, and such a watch is silent until
+// the cluster's count of changes, which went back, is past that point.
+func listAgain(err error) error {
+	if utilnet.IsConnectionRefused(err) {
+		return errors.New(err.Error())
+	}
+	return err
 }
 
 // note keeps the conditions true to how the last request went.

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,12 +15,16 @@ import (
 	"k8s.io/client-go/rest"
 )
 
+// writeTimeout is how long a write waits for its answer, far more than a slow API server takes. One without etcd says
+// no only after half a minute, which is as long as nobody would be told.
+const writeTimeout = 10 * time.Second
+
 // rawClient sends JSON to any path and reads errors.
 func rawClient(config *rest.Config) (*rest.RESTClient, error) {
 	config = rest.CopyConfig(config)
 	scheme := runtime.NewScheme()
 	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
-	config.GroupVersion = &schema.GroupVersion{}
+	config.GroupVersion, config.Timeout = &schema.GroupVersion{}, writeTimeout
 	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	return rest.UnversionedRESTClientFor(config)
 }

@@ -93,7 +93,9 @@ type AdmitRequest struct {
 	// PKCS#10, DER: the edge's own certificate.
 	Csr []byte `protobuf:"bytes,3,opt,name=csr,proto3" json:"csr,omitempty"`
 	// PKCS#10, DER: the zone's intermediate authority. Another key than that of csr.
-	AuthorityCsr  []byte `protobuf:"bytes,4,opt,name=authority_csr,json=authorityCsr,proto3" json:"authority_csr,omitempty"`
+	AuthorityCsr []byte `protobuf:"bytes,4,opt,name=authority_csr,json=authorityCsr,proto3" json:"authority_csr,omitempty"`
+	// Of a zone that is a cluster: what tells that from every other, the UID of its namespace kube-system. Empty on renewal.
+	Cluster       string `protobuf:"bytes,5,opt,name=cluster,proto3" json:"cluster,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -154,6 +156,13 @@ func (x *AdmitRequest) GetAuthorityCsr() []byte {
 		return x.AuthorityCsr
 	}
 	return nil
+}
+
+func (x *AdmitRequest) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
 }
 
 type AdmitResponse struct {
@@ -1811,12 +1820,13 @@ var File_feed_feedpb_feed_proto protoreflect.FileDescriptor
 
 const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"\n" +
-	"\x16feed/feedpb/feed.proto\x12\x0fisthmus.feed.v1\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"o\n" +
+	"\x16feed/feedpb/feed.proto\x12\x0fisthmus.feed.v1\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x01\n" +
 	"\fAdmitRequest\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x12\n" +
 	"\x04edge\x18\x02 \x01(\tR\x04edge\x12\x10\n" +
 	"\x03csr\x18\x03 \x01(\fR\x03csr\x12#\n" +
-	"\rauthority_csr\x18\x04 \x01(\fR\fauthorityCsr\"\xb7\x01\n" +
+	"\rauthority_csr\x18\x04 \x01(\fR\fauthorityCsr\x12\x18\n" +
+	"\acluster\x18\x05 \x01(\tR\acluster\"\xb7\x01\n" +
 	"\rAdmitResponse\x12\x12\n" +
 	"\x04zone\x18\x01 \x01(\tR\x04zone\x12!\n" +
 	"\ftrust_domain\x18\x02 \x01(\tR\vtrustDomain\x12\"\n" +

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -21,6 +22,7 @@ type Host struct {
 
 	lan   *LAN
 	space namespace
+	cut   atomic.Bool // its cable is out of the switch
 }
 
 // plug lays the cable: a pair of devices, one end on the host, one in the bridge.
@@ -48,6 +50,7 @@ func (h *Host) port() string { return "port-" + h.Name }
 // Cut pulls the cable out of the switch: nobody is told, packets just stop.
 func (h *Host) Cut() {
 	h.lan.t.Helper()
+	h.cut.Store(true)
 	h.lan.must("bridge", "-n", h.lan.ports.name, "link", "set", "dev", h.port(), "state", "0")
 }
 
@@ -55,6 +58,7 @@ func (h *Host) Cut() {
 func (h *Host) Heal() {
 	h.lan.t.Helper()
 	h.lan.must("bridge", "-n", h.lan.ports.name, "link", "set", "dev", h.port(), "state", "3")
+	h.cut.Store(false)
 }
 
 // SetResolvers writes the host's /etc/resolv.conf.

@@ -7,8 +7,9 @@
 //	out, err := a.Command(t.Context(), "ping", "-c1", b.IPv4.String()).CombinedOutput()
 //
 // A [LAN] is one link: hosts reach each other and the gateway, which is a name server and drops
-// everything else. A cable can be cut and healed, and [LAN.Capture] sees every frame. All of it goes
-// away with the test; what a killed test left is swept by the next one.
+// everything else. A cable can be cut and healed; from one host to another [LAN.Delay], [LAN.Lose] and
+// [LAN.Cut] spoil one way; and [LAN.Capture] sees every frame. All of it goes away with the test; what a
+// killed test left is swept by the next one.
 //
 // It needs root, ip (iproute2), nft (nftables), unshare and setpriv (util-linux): [Require] fails or
 // skips without. Methods may be called from any goroutine.
@@ -61,6 +62,10 @@ type LAN struct {
 
 	mu    sync.Mutex
 	hosts []*Host
+
+	wiring sync.Mutex // guards what follows
+	faults map[way]fault
+	wires  map[way]*wire
 }
 
 // Addresses of the gateway; hosts count up from here.
@@ -81,7 +86,7 @@ func New(t testing.TB) *LAN {
 	t.Helper()
 	Require(t)
 	sweep()
-	l := &LAN{t: t, prefix: fmt.Sprintf("ism%d.%d-", os.Getpid(), lans.Add(1))}
+	l := &LAN{t: t, prefix: fmt.Sprintf("ism%d.%d-", os.Getpid(), lans.Add(1)), faults: map[way]fault{}, wires: map[way]*wire{}}
 	l.ports = l.namespace("lan")
 	t.Cleanup(l.close)
 	l.must("ip", "-n", l.ports.name, "link", "add", "lan", "address", gatewayMAC, "type", "bridge")
@@ -132,6 +137,9 @@ func (l *LAN) namespace(name string) namespace {
 func (l *LAN) close() {
 	if l.names != nil {
 		l.names.close()
+	}
+	for w := range l.wires {
+		l.unwire(w)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -42,8 +42,10 @@ func say(ctx context.Context, h *Host, address, text string) (string, error) {
 		return "", err
 	}
 	defer conn.Close()
-	io.WriteString(conn, text)
-	conn.(*net.TCPConn).CloseWrite()
+	go func() { // for an echo that has to be read before all is written
+		io.WriteString(conn, text)
+		conn.(*net.TCPConn).CloseWrite()
+	}()
 	back, err := io.ReadAll(conn)
 	return string(back), err
 }

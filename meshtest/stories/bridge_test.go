@@ -1,30 +1,23 @@
 package stories_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/yaml"
 
-	edgekube "github.com/isthmus-mesh/isthmus/edge/kube"
 	"github.com/isthmus-mesh/isthmus/meshtest"
-	"github.com/isthmus-mesh/isthmus/meshtest/kube"
 )
 
 // TestBridge joins a cluster that runs a stock Istio to a zone of machines: one service lives on both sides, is moved
 // between them by weight, and serves callers of both when one side dies.
 func TestBridge(t *testing.T) {
-	mesh := meshtest.New(t)
-	b := &bridge{T: t, mesh: mesh}
-	b.machines()
-	b.cluster()
+	b := newBridge(t)
+	mesh := b.mesh
 
 	mesh.Run(t, "the hub sees what runs in the cluster", b.inventory)
 	mesh.Run(t, "callers stay on their side", b.nearby)
@@ -35,106 +28,6 @@ func TestBridge(t *testing.T) {
 	mesh.Run(t, "when a side dies the other serves", b.failover)
 	mesh.Run(t, "what is changed behind our back is put back", b.drift)
 	mesh.Run(t, "what is not ours stays", b.foreign)
-}
-
-// bridge is the story's stage.
-type bridge struct {
-	*testing.T
-	mesh *meshtest.World
-	prod *kube.Zone
-
-	web1    *meshtest.Machine // a caller on a machine
-	web2    *kube.Pod         // a caller in the cluster
-	reviews *meshtest.Process // the application on the machine
-}
-
-const bridgeIntent = `apiVersion: isthmus.dev/v1alpha1
-kind: Workspace
-metadata: {name: shop}
-spec: {zones: [dc1, prod-1/store]}
----
-` + eastWestGateway
-
-// machines makes the zone that has been there for years: web, reviews, ratings, and now a gateway.
-func (b *bridge) machines() {
-	zone := b.mesh.Zone("dc1")
-	b.mesh.Isthmus("zone", "create", "prod-1", "--type=kubernetes", "--output=json") // its token is for production; see cluster
-	b.mesh.Apply(bridgeIntent)
-	gateway := b.mesh.Machine("bridge1")
-	gateway.Gateway(zone.GatewayToken("shop", "bridge"))
-	b.eastWest("dc1", gateway.IPv4.String())
-	join := func(service string, flags ...string) (*meshtest.Machine, *meshtest.Process) {
-		m := b.mesh.Machine(service + "1")
-		app := m.Serve(service, append(flags, "--version=dc1")...)
-		m.Join(zone.Token("shop", service), "--port=9080=http", "--version=dc1", "--check=http://127.0.0.1:9080/health")
-		return m, app
-	}
-	b.web1, _ = join("web", "--reviews=http://reviews:9080")
-	_, b.reviews = join("reviews")
-	join("ratings")
-}
-
-func (b *bridge) eastWest(zone, address string) {
-	b.Helper()
-	b.mesh.Kubectl("patch", "zone", zone, "--type=merge", "--patch="+fmt.Sprintf(`{"spec":{"eastWest":{"addresses":[%q]}}}`, address))
-}
-
-const storeObjects = `apiVersion: security.istio.io/v1
-kind: PeerAuthentication
-metadata: {namespace: istio-system, name: default}
-spec: {mtls: {mode: STRICT}}
-`
-
-// cluster makes a cluster, joins it with the rights that the edge asks for and no more, and runs pods in it.
-func (b *bridge) cluster() {
-	b.prod = kube.On(b.mesh, "prod")
-	b.prod.InstallIstioCRDs()
-	b.edge(b.prod.Machine)
-	b.prod.StartIstiod(kube.Istio{TrustDomain: "isthmus.local", CA: b.authority(b.prod.Machine)})
-	b.prod.StartKubelet()
-	b.prod.Apply(storeObjects)
-	b.prod.ServeGateway("eastwest", "eastwestgateway")
-	b.prod.Serve("store", "reviews", "prod-1")
-	b.prod.Serve("store", "details", "prod-1")
-	b.prod.Serve("store", "web", "prod-1", "--reviews=http://reviews:9080")
-	b.prod.WaitPod("store", "app=reviews")
-	b.prod.WaitPod("store", "app=details")
-	b.web2 = b.prod.WaitPod("store", "app=web")
-	b.eastWest("prod-1", b.prod.WaitPod("istio-system", "istio=eastwestgateway").IPv4.String())
-}
-
-// edge runs the zone's edge beside the cluster.
-func (b *bridge) edge(m *meshtest.Machine) {
-	b.Helper()
-	var token struct{ Token string }
-	if err := json.Unmarshal([]byte(b.mesh.Isthmus("token", "create", "--role=edge", "--zone=prod-1", "--output=json")), &token); err != nil {
-		b.Fatal(err)
-	}
-	kubeconfig := b.prod.KubeconfigFor("isthmus-system", "isthmus-edge", edgekube.Rules())
-	m.Start("edge", func() []string {
-		return []string{b.mesh.Binaries.Isthmus, "edge", "--join=" + token.Token, "--kubeconfig=" + kubeconfig, "--data=" + m.Dir("edge"), "--name=prod-1"}
-	})
-	meshtest.Eventually(b, "the cluster's edge is connected", func() error {
-		out, err := b.mesh.TryIsthmus("zone", "list")
-		if err == nil && strings.Count(out, "yes") < 2 {
-			err = fmt.Errorf("%s", out)
-		}
-		return err
-	})
-}
-
-// authority is that of the zone, as the operator gives it to istiod.
-func (b *bridge) authority(m *meshtest.Machine) *kube.CA {
-	b.Helper()
-	out, err := m.Run(b.Context(), "", b.mesh.Binaries.Isthmus, "edge", "cacerts", "--data="+m.Dir("edge"))
-	var secret corev1.Secret
-	if err == nil {
-		err = yaml.UnmarshalStrict([]byte(out), &secret)
-	}
-	if err != nil {
-		b.Fatal(err)
-	}
-	return &kube.CA{Certificate: secret.Data["ca-cert.pem"], Key: secret.Data["ca-key.pem"], Chain: secret.Data["cert-chain.pem"], Root: secret.Data["root-cert.pem"]}
 }
 
 func (b *bridge) inventory(t *testing.T) {
