@@ -28,6 +28,14 @@ func Is(kind string) bool {
 	return kind == VirtualService || kind == DestinationRule || kind == AuthorizationPolicy
 }
 
+// AddToScheme adds the kinds.
+func AddToScheme(scheme *runtime.Scheme) error {
+	for kind, version := range map[string]schema.GroupVersion{VirtualService: Networking, DestinationRule: Networking, AuthorizationPolicy: Security} {
+		scheme.AddKnownTypeWithName(version.WithKind(kind), &Object{})
+	}
+	return nil
+}
+
 // Object is an object of one of these kinds.
 type Object struct {
 	metav1.TypeMeta   `json:",inline"`

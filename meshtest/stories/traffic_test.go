@@ -33,6 +33,7 @@ func TestTraffic(t *testing.T) {
 		{"TLS to an external service", externalTLS},
 		{"TLS ingress", tlsIngress},
 		{"another gateway", anotherGateway},
+		{"direct mode", directMode},
 	} {
 		mesh.Run(t, part.name, func(t *testing.T) { part.tell(world{t, shop, mesh, zone}) })
 	}
