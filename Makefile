@@ -26,6 +26,7 @@ bench: build ## measure and print the tables of docs/benchmarks.md; takes five m
 	go run ./meshtest/bench
 	go run ./meshtest/bench -overhead
 	go test ./compiler -run '^$$' -bench . -benchmem
+	go test ./cmd/isthmus -run '^$$' -bench .
 
 generate: ## rewrite what is made from something else: CRDs, protocols, tables of the documentation
 	tools/generate/generate.sh

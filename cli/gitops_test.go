@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 
+	"github.com/isthmus-mesh/isthmus/cli"
 	"github.com/isthmus-mesh/isthmus/hub"
 )
 
@@ -23,11 +25,83 @@ func gitOps(t *testing.T, info hub.Info) {
 				"--dry-run="+dry, "-f", "../examples/shop.yaml", "-f", "../examples/timeouts.yaml")
 		}
 	})
+	t.Run("Difference", func(t *testing.T) { defaultsAreNoDifference(t, info) })
+	t.Run("Managers", func(t *testing.T) { managersShareAnObject(t, info) })
+	t.Run("Prune", func(t *testing.T) { pruneTakesWhatIsGone(t, info) })
 	t.Run("Health", func(t *testing.T) {
 		for _, check := range healthChecks(t) {
 			understood(t, info, check)
 		}
 	})
+}
+
+// defaultsAreNoDifference wants that what was applied differs in nothing from what is stored, whichever way one
+// looks: then no list of differences to ignore is needed.
+func defaultsAreNoDifference(t *testing.T, info hub.Info) {
+	files, err := filepath.Glob("../examples/*.yaml")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("examples: %d, %v", len(files), err)
+	}
+	files = slices.DeleteFunc(files, func(file string) bool { return filepath.Base(file) == "shop.yaml" })
+	for _, file := range append([]string{"../examples/shop.yaml"}, files...) { // the others need its namespace
+		runOK(t, info, "apply", "--server-side", "--force-conflicts", "--field-manager=kustomize-controller", "-f", file)
+		for _, way := range [][]string{{}, {"--server-side", "--force-conflicts", "--field-manager=kustomize-controller"}} {
+			if code, out, errOut := runAgainst(t, info, append([]string{"diff", "-f", file}, way...)...); code != cli.ExitOK || out != "" {
+				t.Errorf("diff %v of %s: exit code %d\n%s%s", way, file, code, out, errOut)
+			}
+		}
+	}
+	runOK(t, info, "apply", "--server-side", "--force-conflicts", "--field-manager=kustomize-controller", "-f", "../examples/shop.yaml", "-f", "../examples/timeouts.yaml")
+}
+
+// managersShareAnObject has two tools apply different fields of one route: neither takes away what the other said,
+// and who wants the other's field is told whose it is.
+func managersShareAnObject(t *testing.T, info hub.Info) {
+	route := func(field string) string {
+		file := filepath.Join(t.TempDir(), "route.yaml")
+		text := "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata:\n  name: shared\n  namespace: shop\n" + field
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	spec := route("spec:\n  parentRefs: [{group: isthmus.dev, kind: Service, name: details}]\n  hostnames: [one.example]\n")
+	label := route("  labels: {team: one}\n")
+	runOK(t, info, "apply", "--server-side", "--field-manager=kustomize-controller", "-f", spec)
+	runOK(t, info, "apply", "--server-side", "--field-manager=argocd-controller", "-f", label)
+	runOK(t, info, "apply", "--server-side", "--field-manager=kustomize-controller", "-f", spec)
+	if got := runOK(t, info, "get", "httproute", "shared", "-n", "shop", "-o", "jsonpath={.metadata.labels.team} {.spec.hostnames[0]}"); got != "one one.example" {
+		t.Errorf("the route carries %q", got)
+	}
+	other := route("spec:\n  hostnames: [two.example]\n")
+	code, _, errOut := runAgainst(t, info, "apply", "--server-side", "--field-manager=argocd-controller", "-f", other)
+	if code == cli.ExitOK || !strings.Contains(errOut, "kustomize-controller") || !strings.Contains(errOut, ".spec.hostnames") {
+		t.Errorf("a field of another manager: exit code %d, %s", code, errOut)
+	}
+	runOK(t, info, "delete", "httproute", "shared", "-n", "shop")
+}
+
+// pruneTakesWhatIsGone applies two objects, then one of them: the other is deleted, and nothing that was applied
+// otherwise.
+func pruneTakesWhatIsGone(t *testing.T, info hub.Info) {
+	apply := func(names ...string) {
+		file := filepath.Join(t.TempDir(), "objects.yaml")
+		text := ""
+		for _, name := range names {
+			text += "---\napiVersion: isthmus.dev/v1alpha1\nkind: Tenant\nmetadata: {name: " + name + ", labels: {part-of: prune}}\n"
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		runOK(t, info, "apply", "--prune", "--selector=part-of=prune",
+			"--prune-allowlist=isthmus.dev/v1alpha1/Tenant", "-f", file)
+	}
+	apply("stays", "goes")
+	apply("stays")
+	if got := runOK(t, info, "get", "tenants", "-l", "part-of=prune", "-o", "name"); strings.TrimSpace(got) != "tenant.isthmus.dev/stays" {
+		t.Errorf("left are %q", got)
+	}
+	runOK(t, info, "delete", "tenant", "stays")
 }
 
 // kubeconfigStandsAlone wants a kubeconfig that can be taken to another cluster.

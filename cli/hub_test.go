@@ -21,22 +21,25 @@ import (
 // TestHub tells its stories to a real hub.
 func TestHub(t *testing.T) {
 	info := startHub(t)
-	t.Run("Scripts", func(t *testing.T) {
-		testscript.Run(t, testscript.Params{
-			Dir: "testdata/hub", UpdateScripts: *update, RequireExplicitExec: true,
-			Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
-			Setup: func(env *testscript.Env) error {
-				env.Setenv("HOME", env.WorkDir)
-				env.Setenv("KUBECONFIG", info.Kubeconfig)
-				env.Setenv("SERVER", "https://"+info.API)
-				return nil
-			},
-		})
-	})
+	t.Run("Scripts", func(t *testing.T) { scripts(t, info, "testdata/hub") })
 	t.Run("TokenHoldsWhatTheHubPublishes", func(t *testing.T) { tokenHolds(t, info) })
 	t.Run("Examples", func(t *testing.T) { examplesApply(t, info) })
 	t.Run("GitOps", func(t *testing.T) { gitOps(t, info) })
 	t.Run("Edge", func(t *testing.T) { edgeConnects(t, info) })
+}
+
+// scripts runs those of a folder against the hub.
+func scripts(t *testing.T, info hub.Info, dir string) {
+	testscript.Run(t, testscript.Params{
+		Dir: dir, UpdateScripts: *update, RequireExplicitExec: true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("KUBECONFIG", info.Kubeconfig)
+			env.Setenv("SERVER", "https://"+info.API)
+			return nil
+		},
+	})
 }
 
 // startHub runs a hub until the test ends, and returns when it is ready.
@@ -119,6 +122,7 @@ func edgeConnects(t *testing.T, info hub.Info) {
 	if d := cmp.Diff(want, token); d != "" {
 		t.Errorf("token (-want +got):\n%s", d)
 	}
+	t.Run("Scripts", func(t *testing.T) { scripts(t, info, "testdata/inhabited") })
 	code, _, said := runAgainst(t, info, "zone", "delete", "inhabited")
 	if code != cli.ExitFailed || !strings.Contains(said, "zone inhabited is in use: 1 edge connected, 0 workloads. Stop them first, or pass --force") {
 		t.Errorf("zone delete: exit code %d, %s", code, said)

@@ -32,6 +32,9 @@ func (c *CLI) tokenCreate() *cobra.Command {
 		Long: `Make a join token and print one line to paste on the machine that joins. For a workload or a
 gateway complete it with what the agent shall do, for instance --port 9080=http --version v2.
 
+A workspace that does not exist is made, with this zone as the only one and without a tenant, and
+that is said. One that exists is left as it is.
+
 A gateway is a workload that serves the Gateway named by --service. A token of role edge starts one
 more edge in a zone and needs no workspace.`,
 		Example: `  isthmus token create --zone dc1 --workspace shop --service reviews
@@ -47,6 +50,9 @@ more edge in a zone and needs no workspace.`,
 			}
 			line, err := lineOf(command.Context(), hub, request)
 			if err != nil {
+				return err
+			}
+			if err := c.ensureWorkspace(command.Context(), hub, request); err != nil {
 				return err
 			}
 			return c.printToken(command.Context(), hub, form, request, line)
@@ -78,6 +84,19 @@ func checkRequest(r hubclient.TokenRequest) error {
 		return usage("--ttl %s: want a time to come", r.TTL)
 	}
 	return nil
+}
+
+// ensureWorkspace makes the workspace that a token needs, and says so, because its name may be a mistake.
+func (c *CLI) ensureWorkspace(ctx context.Context, hub *hubclient.Client, request hubclient.TokenRequest) error {
+	if request.Role == v1alpha1.JoinEdge {
+		return nil
+	}
+	made, err := hub.EnsureWorkspace(ctx, request)
+	if made {
+		fmt.Fprintf(c.streams.ErrOut, "created workspace %[1]s, of no tenant, with zone %[2]s; if the name is a mistake: isthmus delete workspace %[1]s\n",
+			request.Workspace, request.Zone)
+	}
+	return err
 }
 
 // printToken makes a token and prints the line that uses it.

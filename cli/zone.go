@@ -21,9 +21,9 @@ const edgeTokenTTL = 24 * time.Hour
 func (c *CLI) zone(build Build) *cobra.Command {
 	command := &cobra.Command{
 		Use: "zone", Short: "Make, list and remove zones",
-		Long: `A zone is a place where workloads run and which one edge configures: a data centre, a rack, a cloud
-region, a Kubernetes cluster. A cluster may have two edges, of which one writes. Edges of a zone
-of machines do not yet tell each other of their workloads: run one.`,
+		Long: `A zone is a place where workloads run and which an edge configures: a data centre, a rack, a cloud
+region, a Kubernetes cluster. A second edge takes over when the first dies: make a token for it with
+isthmus token create --role edge. Machines then use either; of the edges of a cluster one writes.`,
 	}
 	command.AddCommand(c.zoneCreate(), c.zoneManifest(build), c.zoneList(), c.zoneDelete())
 	return command

@@ -28,6 +28,9 @@ func renderZone(t *testing.T, resources []*feedpb.Resource) []byte {
 		for _, o := range r.Origins {
 			fmt.Fprintf(&b, "#   from %s/%s/%s %s\n", o.Kind, o.Namespace, o.Name, o.Field)
 		}
+		for _, label := range slices.Sorted(maps.Keys(r.Labels)) {
+			fmt.Fprintf(&b, "#   label %s: %s\n", label, r.Labels[label])
+		}
 		b.Write(renderBody(t, r))
 		b.WriteString("---\n")
 	}

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/isthmus-mesh/isthmus/api/problem"
+	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 	"github.com/isthmus-mesh/isthmus/compiler/plan"
 )
 
@@ -12,14 +14,37 @@ import (
 // cannot cross again. What callers call is routed to these names, at each site differently:
 //
 //   - a backend that names a zone goes there;
-//   - any other one stays in the zone of the caller if the service lives there, and is shared by the
-//     other zones if not;
+//   - any other one goes to the nearest zones the service lives in, see [plan.Failover.Distance]: the
+//     caller's own if it is one of them, and those that are equally near share requests;
 //   - a zone in which no workload is healthy is left out, as long as there is another one.
 
 // crossing translates backends for callers at one site.
 type crossing struct {
-	sites sites
-	here  *plan.Site
+	*work
+	here *plan.Site
+}
+
+// sites are the zones in which the names of a service are known: those of its workspace.
+func (c *crossing) sites(s *plan.Service) sites { return value[sites](c.work, sitesKey(s.Workspace)) }
+
+// name is how callers here call a service; empty if its workspace has no place in their cluster.
+func (c *crossing) name(s *plan.Service) string {
+	switch home := c.sites(s).find(c.here.Zone); {
+	case home != nil:
+		return home.LocalHost(s)
+	case c.here.IsKubernetes():
+		return ""
+	}
+	return s.Host()
+}
+
+// policy is what is said of a service or a subset of it; nil if nothing is.
+func (c *crossing) policy(s *plan.Service, subset string) *plan.Policy {
+	p := policyOf(c.work, kindService, s.Workspace, s.Name)
+	if subset == "" {
+		return p
+	}
+	return policyOf(c.work, kindSubset, s.Workspace, subset).Over(p)
 }
 
 // target is a zone to which requests go, and the subset there; empty means all.
@@ -28,25 +53,37 @@ type target struct {
 	subset string
 }
 
-// backends are those of one backend: a share each.
-func (c *crossing) backends(b plan.Backend) []plan.Backend {
+// backends are those of one backend, a share each: for callers of a cluster that have no name for it,
+// one to which requests fail.
+func (c *crossing) backends(b plan.Backend, from plan.Origin) []plan.Backend {
 	if b.Service == nil || len(b.Service.External) > 0 {
 		return []plan.Backend{b}
+	}
+	name := c.name(b.Service)
+	if name == "" {
+		c.unnamed(b.Service, from)
+		return []plan.Backend{{Port: b.Port}}
 	}
 	var all []plan.Backend
 	for _, t := range c.targets(b.Service, b.Subset) {
 		to := b
 		to.Host, to.Subset = plan.ZoneHost(b.Service.Workspace, b.Service.Name, t.place.Zone), t.subset
 		if t.place.Zone == c.here.Zone {
-			to.Host = c.here.LocalHost(b.Service)
+			to.Host = name
 		}
 		all = append(all, to)
 	}
 	if all == nil {
-		b.Host = c.here.LocalHost(b.Service)
+		b.Host = name
 		return []plan.Backend{b}
 	}
 	return all
+}
+
+// unnamed says on a route that callers in a cluster have no name for a service it is about.
+func (c *crossing) unnamed(s *plan.Service, from plan.Origin) {
+	c.report(from.Kind, from.Namespace, from.Name, against(v1alpha1.ConditionResolvedRefs, problem.NoPlaceInCluster.Because(
+		"%s: service %s/%s for callers in zone %q", from.Field, s.Workspace, s.Name, c.here.Zone)))
 }
 
 // targets are where requests for a service or a subset of it go from here.
@@ -64,14 +101,27 @@ func (c *crossing) targets(s *plan.Service, subset string) []target {
 	if len(alive) == 0 {
 		alive = wanted
 	}
-	if local := only(alive, func(p *plan.Place) bool { return p.Zone == c.here.Zone }); len(local) > 0 {
-		alive = local
-	}
-	all := make([]target, len(alive))
-	for i, place := range alive {
-		all[i] = target{place, rest}
+	var all []target
+	for _, place := range c.nearest(alive, s, subset) {
+		all = append(all, target{place, rest})
 	}
 	return all
+}
+
+// nearest are those of the places of a service that are nearer than all others.
+func (c *crossing) nearest(places []*plan.Place, s *plan.Service, subset string) []*plan.Place {
+	var failover *plan.Failover
+	if p := c.policy(s, subset); p != nil {
+		failover = p.Failover
+	}
+	sites, least := c.sites(s), 0
+	distance := func(p *plan.Place) int { return failover.Distance(c.here, sites.find(p.Zone)) }
+	for i, p := range places {
+		if d := distance(p); i == 0 || d < least {
+			least = d
+		}
+	}
+	return only(places, func(p *plan.Place) bool { return distance(p) == least })
 }
 
 func isAlive(p *plan.Place) bool { return p.Alive }
@@ -82,10 +132,14 @@ func only(places []*plan.Place, is func(*plan.Place) bool) []*plan.Place {
 
 // reachable are the places of a service that callers here can get to, as far as they have the subset.
 func (c *crossing) reachable(s *plan.Service, subset string) []*plan.Place {
+	sites := c.sites(s)
+	if sites.find(c.here.Zone) == nil {
+		return nil // the service's names in single zones are not known here
+	}
 	var all []*plan.Place
 	for i := range s.Places {
 		place := &s.Places[i]
-		site := c.sites.find(place.Zone)
+		site := sites.find(place.Zone)
 		if site == nil || place.Zone != c.here.Zone && len(site.Gateways) == 0 || !hasSubset(s, place, subset) {
 			continue
 		}
@@ -120,6 +174,9 @@ func zoneOf(s *plan.Service, subset string) (zone, rest string) {
 func (c *crossing) host(h *plan.VirtualHost) *plan.VirtualHost {
 	translated := *h
 	translated.Site = c.here
+	if h.Service != nil && c.here.IsKubernetes() {
+		translated.Host = c.name(h.Service)
+	}
 	translated.Entries = slices.Clone(h.Entries)
 	rules := make(map[*plan.Rule]*plan.Rule, len(h.Entries))
 	for i, entry := range h.Entries {
@@ -130,26 +187,43 @@ func (c *crossing) host(h *plan.VirtualHost) *plan.VirtualHost {
 	}
 	translated.Streams = slices.Clone(h.Streams)
 	for i := range translated.Streams {
-		translated.Streams[i].Backends = c.share(translated.Streams[i].Backends)
+		stream := &translated.Streams[i]
+		stream.Policies = c.policies(stream.Backends)
+		stream.Backends = c.share(stream.Backends, stream.Origin)
 	}
 	return &translated
 }
 
 func (c *crossing) rule(r *plan.Rule) *plan.Rule {
 	translated := *r
-	translated.Backends = c.share(r.Backends)
+	translated.Policies = append(slices.Clone(r.Policies), c.policies(r.Backends)...)
+	translated.Backends = c.share(r.Backends, r.Origin)
 	translated.Mirrors = slices.Clone(r.Mirrors)
 	for i, mirror := range r.Mirrors {
-		translated.Mirrors[i].Backend = c.backends(mirror.Backend)[0]
+		translated.Mirrors[i].Backend = c.backends(mirror.Backend, r.Origin)[0]
 	}
 	return &translated
 }
 
+// policies are those that say which zones are near, for backends.
+func (c *crossing) policies(backends []plan.Backend) []plan.Origin {
+	var all []plan.Origin
+	for _, b := range backends {
+		if b.Service == nil {
+			continue
+		}
+		if p := c.policy(b.Service, b.Subset); p != nil && p.Failover != nil {
+			all = append(all, p.Origins["failover"])
+		}
+	}
+	return all
+}
+
 // share translates backends that share requests by weight. Those that end at one place become one.
-func (c *crossing) share(backends []plan.Backend) []plan.Backend {
+func (c *crossing) share(backends []plan.Backend, from plan.Origin) []plan.Backend {
 	parts, scale := make([][]plan.Backend, len(backends)), int32(1)
 	for i, b := range backends {
-		parts[i] = c.backends(b)
+		parts[i] = c.backends(b, from)
 		scale = lcm(scale, int32(len(parts[i])))
 	}
 	var all []plan.Backend

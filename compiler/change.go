@@ -2,12 +2,12 @@ package compiler
 
 // Change is one object of intent or inventory put or deleted.
 type Change struct {
-	// Kind as in the API ("HTTPRoute"), or [KindDiscovered]. A kind the compiler does not know is ignored.
+	// Kind as in the API ("HTTPRoute"), [KindDiscovered] or [KindEdges]. A kind the compiler does not know is ignored.
 	Kind string
 	// Namespace is empty for kinds of cluster scope.
 	Namespace string
 	Name      string
-	// Object is a pointer to the API type, or a [*Discovered]; nil deletes. The compiler keeps
+	// Object is a pointer to the API type, a [*Discovered] or [*Edges]; nil deletes. The compiler keeps
 	// it: the caller must not change it afterwards.
 	Object any
 }
@@ -40,6 +40,19 @@ type DiscoveredPlace struct {
 	Selector map[string]string
 	// Targets are the pods' ports by port, where they differ.
 	Targets map[int32]int32
+}
+
+// KindEdges is the kind of the [Edges] of a zone in a [Change], whose name is the zone's.
+const KindEdges = "Edges"
+
+// Edges are the edges of a zone that agents can reach, sorted by name.
+type Edges struct{ Edges []Edge }
+
+// Edge is one of them.
+type Edge struct {
+	Name string
+	// Addresses as "host:port".
+	Addresses []string
 }
 
 // DiscoveredPort is a port of a discovered service.

@@ -20,10 +20,7 @@ func (r *routeWork) grpcRules(route *gatewayv1.GRPCRoute) {
 			rule.backend(httpBackend(ref), element{rule.Origin.Field, "backendRefs", j})
 		}
 		rule.share()
-		rule.limits(nil, nil)
-		if spec.SessionPersistence != nil {
-			rule.unsupported(rule.field("sessionPersistence"))
-		}
+		rule.limits(nil)
 		rule.finish(grpcMatches(spec.Matches))
 	}
 }

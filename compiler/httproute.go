@@ -19,10 +19,7 @@ func (r *routeWork) httpRules(route *gatewayv1.HTTPRoute) {
 			rule.backend(ref, element{rule.Origin.Field, "backendRefs", j})
 		}
 		rule.share()
-		rule.limits(spec.Timeouts, spec.Retry)
-		if spec.SessionPersistence != nil {
-			rule.unsupported(rule.field("sessionPersistence"))
-		}
+		rule.limits(spec.Timeouts)
 		rule.finish(httpMatches(spec.Matches))
 	}
 }

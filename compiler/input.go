@@ -9,7 +9,7 @@ import (
 	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 )
 
-// The kinds of the input, beside [KindDiscovered].
+// The kinds of the input, beside [KindDiscovered] and [KindEdges].
 const (
 	kindTenant        = "Tenant"
 	kindWorkspace     = "Workspace"
@@ -34,6 +34,8 @@ func takes(kind string, object any) bool {
 	switch object.(type) {
 	case *Discovered:
 		return kind == KindDiscovered
+	case *Edges:
+		return kind == KindEdges
 	case *v1alpha1.Tenant:
 		return kind == kindTenant
 	case *v1alpha1.Workspace:
@@ -83,6 +85,8 @@ func input(w *work) any {
 		w.send(serviceKey(k.namespace, k.name), object)
 		w.send(key{unit: unitPopulation, namespace: k.namespace}, object)
 		w.send(statusKey(k.kind, k.namespace, k.name), subject{})
+	case *Edges:
+		w.send(key{unit: unitZoneInfo, name: k.name}, object)
 	case *v1alpha1.Workspace:
 		inputWorkspace(w, object)
 	case *v1alpha1.Zone:

@@ -1,22 +1,17 @@
 package compiler
 
 import (
-	"strconv"
-
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/isthmus-mesh/isthmus/api/problem"
 	"github.com/isthmus-mesh/isthmus/compiler/plan"
 )
 
-// limits gives the rule timeouts, retries and faults: its own if it has them, then those of policies
-// on the route, then of policies on what it sends to, then the defaults.
-func (r *ruleWork) limits(timeouts *gatewayv1.HTTPRouteTimeouts, retry *gatewayv1.HTTPRouteRetry) {
+// limits gives the rule timeouts, retries and faults: its own timeouts if it has them, then what policies on
+// the route say, then policies on what it sends to, then the defaults.
+func (r *ruleWork) limits(timeouts *gatewayv1.HTTPRouteTimeouts) {
 	policy := r.policy.Over(r.backendPolicy())
 	followPolicy(r.Rule, policy)
-	if retry != nil {
-		r.ownRetry(retry)
-	}
 	if timeouts != nil {
 		r.ownTimeouts(timeouts)
 	}
@@ -95,25 +90,6 @@ func (r *ruleWork) skipped(p *plan.Policy) {
 				"spec.%s does not act on %s %s/%s %s, which sends to several backends", part, r.key.kind, r.key.namespace, r.key.name, r.Origin.Field)))
 		}
 	}
-}
-
-// ownRetry applies the retry of the rule itself.
-func (r *ruleWork) ownRetry(retry *gatewayv1.HTTPRouteRetry) {
-	own := *plan.DefaultRetries()
-	own.On = plan.DefaultRetryOn()
-	own.BudgetPercent = r.Retries.BudgetPercent
-	if retry.Attempts != nil {
-		own.Attempts = int32(*retry.Attempts)
-	}
-	for _, code := range retry.Codes {
-		own.On = append(own.On, strconv.Itoa(int(code)))
-	}
-	backoff, err := duration(retry.Backoff)
-	if err != nil {
-		r.breaks(problem.Invalid.Because("%s: %v", r.field("retry.backoff"), err))
-	}
-	own.Backoff = backoff
-	r.Retries = &own
 }
 
 // ownTimeouts applies the timeouts of the rule itself.

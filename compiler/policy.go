@@ -38,6 +38,7 @@ func policy(w *work) any {
 	policies = slices.Compact(policies)
 	merged := &plan.Policy{Origins: make(map[string]plan.Origin)}
 	for _, p := range policies {
+		tellMisfits(w, p)
 		for _, part := range policyParts {
 			addPart(w, merged, p, part)
 		}

@@ -185,12 +185,20 @@ func zoneInfo(w *work) any {
 	var zone *v1alpha1.Zone
 	var workspaces []string
 	var claims []*feedpb.Claim
+	var edges []*feedpb.ZoneEdge
+	var paths []path
 	for m := range w.members() {
 		switch m := m.(type) {
 		case namespaceClaim:
 			claims = append(claims, &feedpb.Claim{Namespace: m.namespace, Workspace: m.workspace})
 		case *v1alpha1.Zone:
 			zone = m
+		case *Edges:
+			for _, e := range m.Edges {
+				edges = append(edges, &feedpb.ZoneEdge{Name: e.Name, Addresses: e.Addresses})
+			}
+		case path:
+			paths = append(paths, m)
 		case string:
 			workspaces = append(workspaces, m)
 		}
@@ -200,7 +208,7 @@ func zoneInfo(w *work) any {
 	}
 	slices.Sort(workspaces)
 	info := &feedpb.ZoneInfo{Name: zone.Name, Region: zone.Spec.Locality.Region, Zone: zone.Spec.Locality.Zone,
-		Network: zone.Spec.Network, Workspaces: workspaces, Type: string(zone.Spec.Type), Claims: claims}
+		Network: zone.Spec.Network, Workspaces: workspaces, Type: string(zone.Spec.Type), Claims: claims, Edges: edges, Paths: toPaths(paths)}
 	if info.Zone == "" {
 		info.Zone = zone.Name
 	}

@@ -76,11 +76,12 @@ func claimedSites(w *work, ws *v1alpha1.Workspace, claims []zoneClaim) sites {
 	var all sites
 	for _, claim := range claims {
 		zone := value[*v1alpha1.Zone](w, inputKey(kindZone, "", claim.zone))
-		if zone == nil {
+		if zone == nil || claimsNothing(zone, claim.namespace) {
 			continue // reported by the unit of the workspace
 		}
-		if err := checkClaim(zone, claim, all); err != nil {
-			w.report(kindWorkspace, "", ws.Name, against(v1alpha1.ConditionAccepted, err))
+		if len(all) > 0 && all[len(all)-1].Zone == zone.Name {
+			w.report(kindWorkspace, "", ws.Name, against(v1alpha1.ConditionAccepted,
+				problem.Unsupported.Because("%s: one namespace of zone %q belongs to the workspace already", claim.field, zone.Name)))
 			continue
 		}
 		site := siteOf(zone, cmp.Or(claim.namespace, ws.Name))
@@ -89,21 +90,12 @@ func claimedSites(w *work, ws *v1alpha1.Workspace, claims []zoneClaim) sites {
 		}
 		all = append(all, site)
 	}
+	sendPaths(w, all)
 	return all
 }
 
 // namespaceClaim tells a cluster which namespace belongs to which workspace.
 type namespaceClaim struct{ workspace, namespace string }
-
-func checkClaim(zone *v1alpha1.Zone, claim zoneClaim, before sites) *problem.Error {
-	switch {
-	case len(before) > 0 && before[len(before)-1].Zone == zone.Name:
-		return problem.Unsupported.Because("%s: one namespace of zone %q belongs to the workspace already", claim.field, zone.Name)
-	case claim.namespace != "" && zone.Spec.Type != v1alpha1.ZoneKubernetes:
-		return problem.Invalid.Because("%s: zone %q is one of machines, which has no namespaces", claim.field, zone.Name)
-	}
-	return nil
-}
 
 func siteOf(zone *v1alpha1.Zone, namespace string) plan.Site {
 	site := plan.Site{

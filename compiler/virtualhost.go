@@ -42,9 +42,11 @@ func meshHost(w *work) any {
 func siteHosts(w *work, common *plan.VirtualHost, s *plan.Service, all sites, own *directed) any {
 	var b bundle
 	for i := range all {
-		c := crossing{all, &all[i]}
-		if c.here.IsKubernetes() && common.Workspace != s.Workspace {
-			foreignRoutes(w, common, c.here)
+		c := crossing{w, &all[i]}
+		if c.name(s) == "" {
+			for _, from := range routesOf(common) {
+				c.unnamed(s, from)
+			}
 			continue
 		}
 		if own != nil && staysAt(w, own, s, c.here) {
@@ -61,14 +63,6 @@ func siteHosts(w *work, common *plan.VirtualHost, s *plan.Service, all sites, ow
 		}
 	}
 	return b.value()
-}
-
-// foreignRoutes says on routes for the services of another workspace that a cluster does not follow them.
-func foreignRoutes(w *work, host *plan.VirtualHost, site *plan.Site) {
-	for _, from := range routesOf(host) {
-		w.report(from.Kind, from.Namespace, from.Name, against(v1alpha1.ConditionAccepted, problem.Unsupported.Because(
-			"callers in zone %q, a cluster, do not follow routes of one workspace for services of another", site.Zone)))
-	}
 }
 
 func routesOf(host *plan.VirtualHost) []plan.Origin {
@@ -105,7 +99,7 @@ func gatewayHost(w *work) any {
 	}
 	var b bundle
 	for i := range all {
-		if c := (crossing{all, &all[i]}); !c.here.IsKubernetes() { // whose gateways serve routes of their own
+		if c := (crossing{w, &all[i]}); !c.here.IsKubernetes() { // whose gateways serve routes of their own
 			b.add(renderFor(w, zoneReach(c.here.Zone), istio.GatewayRoutes(c.host(host))))
 		}
 	}

@@ -29,7 +29,7 @@ func workspaceOf(w *work) any {
 	return nil
 }
 
-// checkWorkspace reports references of a workspace that lead nowhere.
+// checkWorkspace reports references of a workspace that lead nowhere, and claims of what cannot be.
 func checkWorkspace(w *work, ws *v1alpha1.Workspace) {
 	missing := func(kind, name, field string) {
 		if name != "" && value[any](w, inputKey(kind, "", name)) == nil {
@@ -38,13 +38,22 @@ func checkWorkspace(w *work, ws *v1alpha1.Workspace) {
 		}
 	}
 	missing(kindTenant, ws.Spec.Tenant, "spec.tenant")
-	for _, claim := range ws.Spec.Zones {
-		zone, _, _ := strings.Cut(claim, "/")
-		missing(kindZone, zone, "spec.zones")
+	for i, claim := range ws.Spec.Zones {
+		name, namespace, _ := strings.Cut(claim, "/")
+		missing(kindZone, name, "spec.zones")
+		if zone := value[*v1alpha1.Zone](w, inputKey(kindZone, "", name)); zone != nil && claimsNothing(zone, namespace) {
+			w.report(kindWorkspace, "", ws.Name, against(v1alpha1.ConditionAccepted,
+				problem.Invalid.Because("%s: zone %q is one of machines, which has no namespaces", at("spec.zones", i), name)))
+		}
 	}
 	for _, imported := range ws.Spec.Imports {
 		missing(kindWorkspace, imported, "spec.imports")
 	}
+}
+
+// claimsNothing is whether a namespace is claimed where there are none.
+func claimsNothing(zone *v1alpha1.Zone, namespace string) bool {
+	return namespace != "" && zone.Spec.Type != v1alpha1.ZoneKubernetes
 }
 
 // fleet computes unitFleet: the names of all zones, sorted.

@@ -71,28 +71,14 @@ func (z *zone) openCluster(c *kube.Cluster) {
 
 // placeInCluster gives the cluster its part of a revision. Caller holds mu.
 func (z *zone) placeInCluster(revision feed.Revision) {
-	info, err := z.info()
-	if err == nil && info.Type != string(v1alpha1.ZoneKubernetes) {
-		z.conditions.set("Type", problem.ZoneTypeWrong.Because("zone %s is of type %q, and this edge configures a cluster", z.name, info.Type))
+	if !z.isOf(v1alpha1.ZoneKubernetes, "a cluster") {
 		return
 	}
-	z.conditions.set("Type", nil)
-	if err == nil { // what cannot be read was reported; then the last claims hold
+	if info, err := z.info(); err == nil { // what cannot be read was reported; then the last claims hold
 		z.cluster.SetClaims(claims(info))
 	}
-	var upserts []*feedpb.Resource
-	for _, r := range revision.Upserts {
-		if !ours(r.Name) {
-			upserts = append(upserts, r)
-		}
-	}
-	var removed []string
-	for _, name := range revision.Removed {
-		if !ours(name) {
-			removed = append(removed, name)
-		}
-	}
-	_ = z.cluster.Apply(revision.Number, upserts, removed) // what is wrong reaches the hub as rejections
+	rest := revision.Without(ours)
+	_ = z.cluster.Apply(rest.Number, rest.Upserts, rest.Removed) // what is wrong reaches the hub as rejections
 }
 
 // claims are workspaces by namespace.
@@ -104,9 +90,13 @@ func claims(info *feedpb.ZoneInfo) map[string]string {
 	return byNamespace
 }
 
-// clusterInventory is everything the edge has to report of a cluster. An edge that does not lead has nothing.
+// clusterInventory is everything the edge has to report of a cluster. An edge that does not lead knows nothing,
+// which is not to say that nothing is there.
 func (e *edge) clusterInventory() *feedpb.ReportRequest {
-	all := &feedpb.ReportRequest{Reset_: true, Workloads: e.cluster.Workloads(), Conditions: e.conditions.all(), ConditionsSet: true}
+	all := &feedpb.ReportRequest{Reset_: true, Extent: feedpb.ReportRequest_UNKNOWN, Conditions: e.conditions.all(), ConditionsSet: true}
+	if workloads, known := e.cluster.Workloads(); known {
+		all.Workloads, all.Extent = workloads, feedpb.ReportRequest_ZONE
+	}
 	if revision := e.cluster.Applied(); e.cluster.Leading() && revision > 0 {
 		all.Receipts, all.Rejections = clusterReceipts(revision), e.cluster.Rejections()
 	}
@@ -119,6 +109,11 @@ func clusterReceipts(revision int64) []*feedpb.Receipt {
 
 // clusterEvents reports to the hub what happens in the cluster; it is a [kube.Events].
 type clusterEvents struct{ *edge }
+
+// Inventory implements [kube.Events].
+func (e clusterEvents) Inventory(all []*feedpb.Workload) {
+	e.client.Report(&feedpb.ReportRequest{Workloads: all, Extent: feedpb.ReportRequest_ZONE})
+}
 
 // Workloads implements [kube.Events].
 func (e clusterEvents) Workloads(upserts []*feedpb.Workload, gone []string) {

@@ -1,6 +1,7 @@
 package edge_test
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -56,4 +57,26 @@ func TestCluster(t *testing.T) {
 	h.start(h.addr)
 	Check(t, objects.Delete(t.Context(), "web", metav1.DeleteOptions{}))
 	Eventually(t, "drift is told", h.complains(problem.DriftMended.Reason))
+}
+
+// An edge says when its zone is of the other type, and goes on when the zone is of its own.
+func TestZoneOfTheOtherType(t *testing.T) {
+	nowhere := filepath.Join(t.TempDir(), "kubeconfig") // what is written to a cluster is not the question
+	Check(t, os.WriteFile(nowhere, []byte(`{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c}}],
+  clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]}`), 0o600))
+	for _, c := range []struct{ own, other, kubeconfig string }{{"machines", "kubernetes", ""}, {"kubernetes", "machines", nowhere}} {
+		t.Run(c.own, func(t *testing.T) {
+			h := newHub(t)
+			config := h.config(filepath.Join(t.TempDir(), "edge"))
+			if config.Kubeconfig = c.kubeconfig; c.kubeconfig != "" {
+				config.Listen, config.Lease = "", 0
+			}
+			h.publish(resource(t, "Zone//dc1", &feedpb.ZoneInfo{Name: "dc1", Type: c.other}))
+			h.run(config)
+			complains := h.complains(problem.ZoneTypeWrong.Reason)
+			Eventually(t, "the other type is told", complains)
+			h.publish(resource(t, "Zone//dc1", &feedpb.ZoneInfo{Name: "dc1", Type: c.own}))
+			Eventually(t, "its own type is no trouble", func() bool { return !complains() })
+		})
+	}
 }

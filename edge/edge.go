@@ -9,7 +9,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -19,7 +21,9 @@ import (
 	"github.com/isthmus-mesh/isthmus/edge/admission"
 	"github.com/isthmus-mesh/isthmus/edge/kube"
 	"github.com/isthmus-mesh/isthmus/edge/pilot"
+	"github.com/isthmus-mesh/isthmus/edge/preflight"
 	"github.com/isthmus-mesh/isthmus/edge/roster"
+	"github.com/isthmus-mesh/isthmus/edge/siblings"
 	"github.com/isthmus-mesh/isthmus/feed"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 	"github.com/isthmus-mesh/isthmus/identity"
@@ -36,9 +40,11 @@ type edge struct {
 	refusals   *admission.Refusals
 	zone       *zone
 	roster     *roster.Roster
+	siblings   *siblings.Siblings
+	paths      *preflight.Paths
 	client     *feed.Client
 	pilot      *pilot.Pilot // set before the roster runs
-	// cluster and drifts are those of a zone that is one; then there is no listener, roster or pilot.
+	// cluster and drifts are those of a zone that is one; then there is no listener, roster, sibling or pilot.
 	cluster *kube.Cluster
 	drifts  *drifts
 }
@@ -112,11 +118,17 @@ func (e *edge) assemble() (err error) {
 		return err
 	}
 	e.zone = newZone(c.zone, e.files.bundle, e.conditions, e.files.saved("bundle"))
+	e.paths = preflight.New(preflight.Config{Zone: c.zone, Blocked: func(address string, err *problem.Error) {
+		e.conditions.set("Path/"+address, err)
+	}})
+	e.zone.follow(func(info *feedpb.ZoneInfo) { e.paths.Set(info.Paths) })
 	if e.config.inKubernetes() {
 		return e.assembleCluster()
 	}
 	e.roster, err = roster.New(e.rosterConfig())
 	e.files.damaged("workloads", err)
+	e.siblings = siblings.New(siblings.Config{Name: c.name, TLS: e.siblingTLS, Roster: e.roster, Log: e.config.Log})
+	e.zone.follow(func(info *feedpb.ZoneInfo) { e.meet(info.Edges) })
 	return nil
 }
 
@@ -125,14 +137,43 @@ func (e *edge) place() admission.Zone {
 	return admission.Zone{Name: c.zone, TrustDomain: c.trustDomain}
 }
 
-func (e *edge) edges() []string { return e.config.Advertise }
+// edges are the addresses of the zone's edges, this one's first.
+func (e *edge) edges() []string {
+	return append(slices.Clone(e.config.Advertise), e.siblings.Addresses()...)
+}
+
+// meet takes in which edges the zone has.
+func (e *edge) meet(edges []*feedpb.ZoneEdge) {
+	e.siblings.Set(edges)
+	e.roster.Announce()
+}
+
+// siblingTLS accepts nobody but the sibling of that name at the other end.
+func (e *edge) siblingTLS(name string) *tls.Config {
+	c := e.wallet.newest.Load()
+	sibling := identity.Edge(c.trustDomain, c.zone, name)
+	return identity.ClientTLS(e.wallet, e.config.Now, func(id identity.ID) error {
+		if id != sibling {
+			return problem.PeerUntrusted.Because("%s is not %s", id, sibling)
+		}
+		return nil
+	})
+}
+
+// settle returns when the proxies of all edges have acknowledged everything published before.
+func (e *edge) settle(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return e.pilot.WaitAcknowledged(ctx) })
+	group.Go(func() error { return e.siblings.Settle(ctx) })
+	return group.Wait()
+}
 
 func (e *edge) rosterConfig() roster.Config {
 	return roster.Config{
 		Zone: e.place(), Journal: e.files.workloads, Saved: e.files.saved("workloads"),
 		Publish: func(upserts []*roster.Workload, gone []string) { e.zone.publish(e.pilot, upserts, gone) },
 		NodeID:  func(w *roster.Workload) string { return e.pilot.NodeID(toPilot(w)) },
-		Settle:  func(ctx context.Context) error { return e.pilot.WaitAcknowledged(ctx) },
+		Settle:  e.settle,
 		Report:  e.client.Report, Edges: e.edges, Lease: e.config.Lease, Forget: e.config.Forget,
 		Now: e.config.Now, Refusals: e.refusals, Log: e.config.Log, Metrics: e.status.metrics,
 	}
@@ -152,6 +193,9 @@ func (e *edge) run(ctx context.Context) error {
 		return e.wallet.renew(ctx, e.client, func(p *problem.Error) { e.conditions.set("Certificate", p) })
 	})
 	group.Go(func() error { return e.files.retry(ctx) })
+	again := time.NewTicker(preflight.Every)
+	defer again.Stop()
+	group.Go(func() error { return e.paths.Run(ctx, again.C) })
 	group.Go(func() error { return e.status.serve(ctx, e.config.StatusListen) })
 	group.Go(func() error {
 		if e.cluster != nil {
@@ -180,6 +224,7 @@ func (e *edge) serve(ctx context.Context, start func(*pilot.Pilot)) error {
 		return errors.Join(err, group.Wait())
 	}
 	server := e.server(p)
+	group.Go(func() error { return e.siblings.Run(ctx) })
 	group.Go(func() error { return server.Serve(e.listener) })
 	group.Go(func() error { <-ctx.Done(); server.Stop(); return nil })
 	e.status.ready.Store(true)

@@ -12,6 +12,7 @@ import (
 	"github.com/isthmus-mesh/isthmus/edge/admission"
 	"github.com/isthmus-mesh/isthmus/edge/pilot"
 	"github.com/isthmus-mesh/isthmus/edge/roster"
+	"github.com/isthmus-mesh/isthmus/edge/siblings"
 	"github.com/isthmus-mesh/isthmus/identity"
 	"github.com/isthmus-mesh/isthmus/machine/machinepb"
 )
@@ -52,6 +53,7 @@ func (e *edge) server(p *pilot.Pilot) *grpc.Server {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	)
 	machinepb.RegisterMachineServer(server, machine{desk: e.desk(), roster: e.roster})
+	machinepb.RegisterEdgesServer(server, &siblings.Server{Zone: e.place(), Roster: e.roster, Refusals: e.refusals, Acknowledged: p.WaitAcknowledged})
 	p.Register(server)
 	return server
 }
@@ -65,12 +67,13 @@ func (e *edge) desk() *admission.Desk {
 }
 
 // onlyOfZone refuses discovery to whoever is no workload of the zone. Pilot checks which workload. The
-// Machine service checks for itself, because newcomers have no certificate yet.
-func (e *edge) onlyOfZone(service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
-	if !strings.HasPrefix(info.FullMethod, "/"+machinepb.Machine_ServiceDesc.ServiceName+"/") {
+// services of our own check for themselves: newcomers have no certificate yet, and siblings are no workloads.
+func (e *edge) onlyOfZone(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	service, _, _ := strings.Cut(strings.TrimPrefix(info.FullMethod, "/"), "/")
+	if service != machinepb.Machine_ServiceDesc.ServiceName && service != machinepb.Edges_ServiceDesc.ServiceName {
 		if _, err := e.place().Caller(stream.Context()); err != nil {
 			return e.refusals.Status(stream.Context(), "Discover", err)
 		}
 	}
-	return handle(service, stream)
+	return handle(server, stream)
 }

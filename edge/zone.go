@@ -1,14 +1,17 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/isthmus-mesh/isthmus/api/problem"
+	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 	"github.com/isthmus-mesh/isthmus/edge/admission"
 	"github.com/isthmus-mesh/isthmus/edge/bundle"
 	"github.com/isthmus-mesh/isthmus/edge/kube"
@@ -26,6 +29,8 @@ type zone struct {
 	conditions *conditions
 	// saved is told how each attempt to write the bundle went.
 	saved func(error)
+	// told are those who are told what the hub says of the zone.
+	told []func(*feedpb.ZoneInfo)
 	// known is closed when there is a configuration.
 	known    chan struct{}
 	announce func() // closes known, once
@@ -81,21 +86,11 @@ func (z *zone) place(revision feed.Revision) {
 	if p == nil {
 		return
 	}
-	var upserts []*feedpb.Resource
-	for _, r := range revision.Upserts {
-		if !ours(r.Name) {
-			upserts = append(upserts, r)
-		}
-	}
+	z.isOf(v1alpha1.ZoneMachines, "machines") // told, and no more: what proxies have goes on
+	rest := revision.Without(ours)
 	added, dropped := z.newborn.reconcile(z.bundle.Get)
-	upserts = append(upserts, added...)
-	var removed []string
-	for _, name := range append(revision.Removed, dropped...) {
-		if !ours(name) && !z.newborn.serves(name) {
-			removed = append(removed, name)
-		}
-	}
-	_ = p.Apply(revision.Number, upserts, removed) // what is wrong reaches the hub as rejections
+	removed := slices.DeleteFunc(append(rest.Removed, dropped...), z.newborn.serves)
+	_ = p.Apply(rest.Number, append(rest.Upserts, added...), removed) // what is wrong reaches the hub as rejections
 }
 
 // publish takes the roster's changes to Pilot: first services that are new, then their endpoints.
@@ -112,6 +107,16 @@ func (z *zone) publish(p *pilot.Pilot, upserts []*roster.Workload, gone []string
 		workloads = append(workloads, toPilot(w))
 	}
 	p.SetWorkloads(workloads, gone)
+}
+
+// follow tells somebody what the hub says of the zone, now and whenever it changes.
+func (z *zone) follow(tell func(*feedpb.ZoneInfo)) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.told = append(z.told, tell)
+	if info, err := z.info(); err == nil {
+		tell(info)
+	}
 }
 
 // open lets proxies in: Pilot gets everything known, and every revision from now on.
@@ -136,7 +141,7 @@ func (z *zone) read(r *feedpb.Resource) {
 	case admission.IsToken(r.Name):
 		err = z.tokens.Put(r)
 	case isZoneInfo(r.Name):
-		err = z.checkPlace(r)
+		err = z.learn(r)
 	default:
 		return
 	}
@@ -167,6 +172,19 @@ func (z *zone) info() (*feedpb.ZoneInfo, error) {
 	return zoneInfo(r)
 }
 
+// isOf tells whether the zone is of the type that the edge was started for, and says so when it is not. A zone
+// that cannot be read was reported, and stays what it was.
+func (z *zone) isOf(want v1alpha1.ZoneType, what string) bool {
+	info, err := z.info()
+	is := cmp.Or(v1alpha1.ZoneType(info.GetType()), v1alpha1.ZoneMachines)
+	if err != nil || is == want {
+		z.conditions.set("Type", nil)
+		return true
+	}
+	z.conditions.set("Type", problem.ZoneTypeWrong.Because("zone %s is of type %q, and this edge configures %s", z.name, is, what))
+	return false
+}
+
 func zoneInfo(r *feedpb.Resource) (*feedpb.ZoneInfo, error) {
 	if r.Body == nil {
 		return nil, errors.New(r.Name + ": empty")
@@ -178,11 +196,17 @@ func zoneInfo(r *feedpb.Resource) (*feedpb.ZoneInfo, error) {
 	return info, nil
 }
 
-// checkPlace says so when the zone moved under a running Pilot, which cannot follow.
-func (z *zone) checkPlace(r *feedpb.Resource) error {
+// learn passes on what the hub says of the zone, and says so when it moved under a running Pilot, which cannot follow.
+func (z *zone) learn(r *feedpb.Resource) error {
 	info, err := zoneInfo(r)
-	if err != nil || z.pilot.Load() == nil {
+	if err != nil {
 		return err
+	}
+	for _, tell := range z.told {
+		tell(info)
+	}
+	if z.pilot.Load() == nil {
+		return nil
 	}
 	old, err := z.info()
 	if err == nil && (old.Network != info.Network || old.Region != info.Region || old.Zone != info.Zone) {

@@ -33,6 +33,22 @@ type Revision struct {
 	Removed   []string
 }
 
+// Without is the revision without the resources of some names; it shares no slice with the whole.
+func (r Revision) Without(some func(name string) bool) Revision {
+	rest := Revision{Number: r.Number, Committed: r.Committed}
+	for _, u := range r.Upserts {
+		if !some(u.Name) {
+			rest.Upserts = append(rest.Upserts, u)
+		}
+	}
+	for _, name := range r.Removed {
+		if !some(name) {
+			rest.Removed = append(rest.Removed, name)
+		}
+	}
+	return rest
+}
+
 // ClientConfig is what a [Client] needs. All fields but Changed and Backoff are required.
 type ClientConfig struct {
 	// Addresses of hub replicas, "host:port", in order of preference.

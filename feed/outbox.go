@@ -22,6 +22,7 @@ type outbox struct {
 	rejections map[rejectionKey]*feedpb.Rejection
 	conditions []*feedpb.Condition
 	set        bool
+	extent     feedpb.ReportRequest_Extent
 }
 
 type receipt struct {
@@ -42,7 +43,7 @@ func newOutbox() *outbox {
 func (o *outbox) reset() {
 	o.workloads, o.gone = map[string]*feedpb.Workload{}, map[string]struct{}{}
 	o.receipts, o.rejections = map[string]receipt{}, map[rejectionKey]*feedpb.Rejection{}
-	o.conditions, o.set = nil, false
+	o.conditions, o.set, o.extent = nil, false, feedpb.ReportRequest_OWN
 	select {
 	case <-o.wake:
 	default:
@@ -78,6 +79,11 @@ func (o *outbox) put(news *feedpb.ReportRequest) {
 }
 
 func (o *outbox) merge(news *feedpb.ReportRequest) {
+	if news.Extent == feedpb.ReportRequest_ZONE {
+		clear(o.workloads)
+		clear(o.gone)
+		o.extent = news.Extent
+	}
 	for _, w := range news.Workloads {
 		o.workloads[w.Name] = w
 		delete(o.gone, w.Name)
@@ -103,7 +109,7 @@ func (o *outbox) merge(news *feedpb.ReportRequest) {
 func (o *outbox) take() *feedpb.ReportRequest {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	report := &feedpb.ReportRequest{Conditions: o.conditions, ConditionsSet: o.set, Receipts: o.byReceipt()}
+	report := &feedpb.ReportRequest{Conditions: o.conditions, ConditionsSet: o.set, Receipts: o.byReceipt(), Extent: o.extent}
 	for _, w := range o.workloads {
 		report.Workloads = append(report.Workloads, w)
 	}

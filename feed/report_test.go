@@ -2,7 +2,9 @@ package feed_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/isthmus-mesh/isthmus/feed"
@@ -70,4 +72,38 @@ func TestReportResetAfterReconnect(t *testing.T) {
 		t.Errorf("after reconnecting the edge reports %v, want everything", got)
 	}
 	e.stop()
+}
+
+// The inventory of an edge that leads its zone from now on goes before what it told earlier, and news after it join it.
+func TestInventoryOfALeaderReplacesEarlierNews(t *testing.T) {
+	h := newHub(t, feed.Limits{})
+	h.reportsIn = make(chan struct{}) // before there is an edge
+	e := h.edge("e1", nil)
+	h.reportsIn <- struct{}{} // the inventory
+	eventually(t, "inventory", func() bool { return len(h.taken()) == 1 })
+	e.Report(&feedpb.ReportRequest{Workloads: []*feedpb.Workload{{Name: "hangs"}}})
+	e.Report(&feedpb.ReportRequest{Workloads: []*feedpb.Workload{{Name: "old"}}, WorkloadsGone: []string{"older"}})
+	e.Report(&feedpb.ReportRequest{Workloads: []*feedpb.Workload{{Name: "web-1"}}, Extent: feedpb.ReportRequest_ZONE})
+	e.Report(&feedpb.ReportRequest{Workloads: []*feedpb.Workload{{Name: "web-2"}}})
+	close(h.reportsIn)
+	eventually(t, "what the leader knows", func() bool { return h.told() == "web-1 web-2" })
+	e.Report(&feedpb.ReportRequest{WorkloadsGone: []string{"web-1"}})
+	eventually(t, "news", func() bool { return h.told() == "web-2" })
+}
+
+// told are the workloads that the reports taken add up to.
+func (h *hub) told() string {
+	names := map[string]bool{}
+	for _, report := range h.taken() {
+		if report.Extent == feedpb.ReportRequest_ZONE {
+			clear(names)
+		}
+		for _, w := range report.Workloads {
+			names[w.Name] = true
+		}
+		for _, name := range report.WorkloadsGone {
+			delete(names, name)
+		}
+	}
+	return strings.Join(slices.Sorted(maps.Keys(names)), " ")
 }

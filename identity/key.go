@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+	"slices"
 )
 
 // NewKey makes a P-256 key.
@@ -33,6 +34,23 @@ func RequestKeySHA256(csr []byte) (string, error) {
 	}
 	sum := sha256.Sum256(r.RawSubjectPublicKeyInfo)
 	return hex.EncodeToString(sum[:]), nil
+}
+
+// RequestNames are all the names that a certificate request (PKCS#10, DER) asks for besides its subject. They are
+// never signed: who a peer is, others know.
+func RequestNames(csr []byte) ([]string, error) {
+	r, err := x509.ParseCertificateRequest(csr)
+	if err != nil {
+		return nil, fmt.Errorf("certificate request: %w", err)
+	}
+	names := slices.Concat(r.DNSNames, r.EmailAddresses)
+	for _, uri := range r.URIs {
+		names = append(names, uri.String())
+	}
+	for _, ip := range r.IPAddresses {
+		names = append(names, ip.String())
+	}
+	return names, nil
 }
 
 // EncodeKey is a key as PEM, PKCS#8.

@@ -35,9 +35,15 @@ func (m *Machine) TryJoin(token string, flags ...string) *Agent {
 // Gateway joins the machine as an ingress gateway and waits until its proxy is ready.
 func (m *Machine) Gateway(token string, flags ...string) *Agent {
 	m.w.t.Helper()
-	a := m.join("gateway", token, flags)
+	a := m.TryGateway(token, flags...)
 	a.WaitReady()
 	return a
+}
+
+// TryGateway is Gateway without waiting.
+func (m *Machine) TryGateway(token string, flags ...string) *Agent {
+	m.w.t.Helper()
+	return m.join("gateway", token, flags)
 }
 
 func (m *Machine) join(verb, token string, flags []string) *Agent {
@@ -89,20 +95,44 @@ func (a *Agent) EnvoyPID() (string, error) {
 
 // EnvoyStat is one of the numbers that the machine's Envoy keeps, for instance "cluster_manager.warming_clusters".
 func (a *Agent) EnvoyStat(name string) (int, error) {
+	stats, err := a.envoyStats("^" + name + "$")
+	if err == nil && len(stats) != 1 {
+		err = fmt.Errorf("Envoy knows no number %s", name)
+	}
+	return sum(stats), err
+}
+
+// EnvoySum is the sum of all the numbers that the machine's Envoy keeps under names in which a regular expression
+// is found; 0 if there are none.
+func (a *Agent) EnvoySum(pattern string) (int, error) {
+	stats, err := a.envoyStats(pattern)
+	return sum(stats), err
+}
+
+func sum(numbers []int) (all int) {
+	for _, number := range numbers {
+		all += number
+	}
+	return all
+}
+
+// envoyStats asks Envoy, which answers "NAME: NUMBER" lines.
+func (a *Agent) envoyStats(pattern string) (numbers []int, err error) {
 	admin, err := a.envoyAdmin()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	out, err := a.Machine.Run(a.t.Context(), "", "curl", "--silent", "--show-error", "--fail", "--max-time", "10",
-		"--unix-socket", admin, "http://envoy/stats?filter=^"+name+"$")
-	if err != nil {
-		return 0, err
+		"--unix-socket", admin, "--get", "--data-urlencode", "filter="+pattern, "http://envoy/stats")
+	for line := range strings.Lines(out) {
+		_, text, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		number, wrong := strconv.Atoi(text)
+		if wrong != nil {
+			return nil, fmt.Errorf("%q is no number", line)
+		}
+		numbers = append(numbers, number)
 	}
-	number, found := strings.CutPrefix(strings.TrimSpace(out), name+": ")
-	if !found {
-		return 0, fmt.Errorf("Envoy knows no number %s: %s", name, out)
-	}
-	return strconv.Atoi(number)
+	return numbers, err
 }
 
 // envoyAdmin is the socket of Envoy's administration, as its bootstrap tells.

@@ -63,7 +63,7 @@ func (z *Zone) Shop() *Shop {
 		s.Agents[i.machine] = m.TryJoin(z.Token("shop", i.service), "--port="+i.port, "--version="+i.version, "--check="+i.check())
 	}
 	s.Machines["public"] = z.w.Machine("public")
-	s.Agents["public"] = s.Machines["public"].join("gateway", z.GatewayToken("shop", "public"), nil)
+	s.Agents["public"] = s.Machines["public"].TryGateway(z.GatewayToken("shop", "public"))
 	for _, agent := range s.Agents {
 		agent.WaitReady()
 	}

@@ -23,23 +23,31 @@ type Edge struct {
 }
 
 const (
-	edgePort = 15012
-	edgeDisk = 32 << 20 // bytes
+	edgePort   = 15012
+	edgeStatus = "127.0.0.1:15014"
+	edgeDisk   = 32 << 20 // bytes
 )
 
-// Zone makes a zone with one edge, and waits until workloads can join. The first call starts the hub.
-func (w *World) Zone(name string) *Zone {
+// Zone makes a zone with one edge, and waits until workloads can join. The first call starts the hub. Flags are
+// those of "isthmus zone create".
+func (w *World) Zone(name string, flags ...string) *Zone {
 	w.t.Helper()
 	w.Hub()
 	z := &Zone{Name: name, w: w}
-	z.start(w.token("zone", "create", name, "--type=machines"))
+	z.start(w.token(append([]string{"zone", "create", name, "--type=machines"}, flags...)...))
 	return z
 }
 
 // AddEdge starts another edge.
 func (z *Zone) AddEdge() *Edge {
 	z.w.t.Helper()
-	return z.start(z.w.token("token", "create", "--role=edge", "--zone="+z.Name))
+	return z.start(z.edgeToken())
+}
+
+// edgeToken makes a join token for an edge.
+func (z *Zone) edgeToken(flags ...string) string {
+	z.w.t.Helper()
+	return z.w.token(append([]string{"token", "create", "--role=edge", "--zone=" + z.Name}, flags...)...)
 }
 
 func (z *Zone) start(token string) *Edge {
@@ -47,18 +55,24 @@ func (z *Zone) start(token string) *Edge {
 	name := fmt.Sprintf("%s-edge%d", z.Name, len(z.Edges)+1)
 	m := z.w.Machine(name)
 	e := &Edge{Machine: m, Disk: m.SmallDisk("edge", edgeDisk)}
+	e.Process = m.startEdge(name, "edge", token)
+	z.Edges = append(z.Edges, e)
+	z.WaitConnected(len(z.Edges))
+	return e
+}
+
+// startEdge starts an edge of a name, whose data are in a folder of the machine.
+func (m *Machine) startEdge(name, folder, token string) *Process {
+	m.w.t.Helper()
 	joined := false
-	e.Process = m.Start(name, func() []string {
-		args := []string{z.w.Binaries.Isthmus, "edge", "--data=" + m.Dir("edge"), "--name=" + name,
-			"--listen=" + m.at(edgePort), "--advertise=" + m.at(edgePort)}
+	return m.Start(name, func() []string {
+		args := []string{m.w.Binaries.Isthmus, "edge", "--data=" + m.Dir(folder), "--name=" + name,
+			"--listen=" + m.at(edgePort), "--advertise=" + m.at(edgePort), "--status-listen=" + edgeStatus}
 		if !joined { // afterwards its data say who it is
 			joined, args = true, append(args, "--join="+token)
 		}
 		return args
 	})
-	z.Edges = append(z.Edges, e)
-	z.WaitConnected(len(z.Edges))
-	return e
 }
 
 // WaitConnected waits until the hub sees a number of edges.

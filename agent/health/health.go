@@ -4,7 +4,9 @@ package health
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"syscall"
 	"time"
 )
 
@@ -17,7 +19,8 @@ type Rules struct {
 	Tick <-chan time.Time
 	// Timeout of one question.
 	Timeout time.Duration
-	// Fall is how many bad answers in a row make a healthy application unhealthy.
+	// Fall is how many bad answers in a row make a healthy application unhealthy. A refused connection
+	// counts for all of them: nobody listens.
 	Fall int
 	// Rise is how many good answers in a row make an unhealthy one healthy.
 	Rise int
@@ -32,14 +35,10 @@ func Watch(ctx context.Context, check Check, rules Rules, report func(healthy bo
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		needed := rules.Rise
-		if healthy {
-			needed = rules.Fall
-		}
 		if streak++; (err == nil) == healthy {
 			streak = 0
 		}
-		if first || streak >= needed {
+		if first || streak >= rules.needed(healthy, err) {
 			healthy, streak = err == nil, 0
 			report(healthy, reason(err))
 		}
@@ -49,6 +48,17 @@ func Watch(ctx context.Context, check Check, rules Rules, report func(healthy bo
 			return ctx.Err()
 		}
 	}
+}
+
+// needed is how many answers like this one, in a row, change the judgement.
+func (r Rules) needed(healthy bool, err error) int {
+	switch {
+	case !healthy:
+		return r.Rise
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return 1
+	}
+	return r.Fall
 }
 
 func reason(err error) string {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 )
 
-// A script of answers, + and -, and the judgement after each: H or U, lower case when not reported.
+// A script of answers, + and - and, for a refused connection, !, and the judgement after each: H or U, lower case when not reported.
 func TestThresholds(t *testing.T) {
 	for _, c := range []struct{ answers, want string }{
 		{"+++", "Hhh"},
@@ -25,6 +26,8 @@ func TestThresholds(t *testing.T) {
 		{"+-+--+", "HhhhUH"},
 		{"+--", "HhU"},
 		{"+-+-+-+-", "Hhhhhhhh"},
+		{"+!!+!", "HUuHU"},
+		{"!+", "UH"},
 	} {
 		if got := judge(t, c.answers); got != c.want {
 			t.Errorf("%s: %s, want %s", c.answers, got, c.want)
@@ -57,8 +60,11 @@ func judge(t *testing.T, answers string) string {
 			return nil
 		}
 		asked++
-		if answers[asked-1] == '-' {
+		switch answers[asked-1] {
+		case '-':
 			return errors.New("ill")
+		case '!':
+			return &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 		}
 		return nil
 	}

@@ -59,6 +59,9 @@ var (
 	HostNotOwned = Problem{"ISM1019", "HostNotOwned",
 		"An object of Istio's own kinds names a host that is no service of its workspace.",
 		"Name a service of the workspace, as NAME, NAME.WORKSPACE or by a host of its own; the object takes effect when all it names exist"}
+	NoPlaceInCluster = Problem{"ISM1030", "NoPlaceInCluster",
+		"A route is about a service of another workspace, for callers in a cluster where that workspace claims no namespace: they have no name for it.",
+		"Have the service's workspace claim a namespace of the cluster in spec.zones"}
 )
 
 // Joining: tokens, certificates and identities.
@@ -87,6 +90,9 @@ var (
 	RequestInvalid = Problem{"ISM2008", "RequestInvalid",
 		"A certificate request cannot be read or does not prove possession of its key.",
 		"Upgrade or reinstall the program that asks; its requests are made by itself"}
+	ZoneNotClaimed = Problem{"ISM2009", "ZoneNotClaimed",
+		"A token is asked for a zone in which its workspace does not live.",
+		"Run the command that the message names, or correct the zone or the workspace"}
 )
 
 // Edge: a zone's own troubles.
@@ -145,6 +151,9 @@ var (
 	ZoneTypeWrong = Problem{"ISM4018", "ZoneTypeWrong",
 		"An edge runs for another type of zone than the zone is of.",
 		"Start it with --kubeconfig or --in-cluster for a cluster, without for machines"}
+	PathBlocked = Problem{"ISM4019", "PathBlocked",
+		"A gateway through which other zones are entered cannot be reached from this zone.",
+		"Let the port that the message names through the firewalls between the zones, start the gateway, or correct spec.eastWest of its zone"}
 )
 
 // Agent: a machine's own troubles.
@@ -200,11 +209,12 @@ var (
 var Catalogue = []Problem{
 	BackendNotFound, ParentNotFound, SelectsNothing, HostnameClaimed, Overridden, UnknownClass, PortWithoutProtocol,
 	Unsupported, RefNotPermitted, Rejected, SecretInvalid, DuplicateService, NoWorkspace, Invalid,
-	RefNotFound, HostnameNotListed, NotAllowed, NoMatchingHostname, HostNotOwned,
+	RefNotFound, HostnameNotListed, NotAllowed, NoMatchingHostname, HostNotOwned, NoPlaceInCluster,
 	TokenMalformed, TokenUnknown, TokenExpired, TokenUsed, TokenForeign, IdentityRefused, PeerUntrusted, RequestInvalid,
+	ZoneNotClaimed,
 	ResourceTooLarge, StateNotSaved, StateCorrupt, InstanceTaken, RegistrationInvalid, WorkloadUnknown, HubAway,
 	CertificateEnding, ZoneMoved, ResourceUnreadable,
-	ClusterAway, KindNotServed, ClusterForbids, DriftMended, ObjectTaken, NamespaceMissing, ClusterRefused, ZoneTypeWrong,
+	ClusterAway, KindNotServed, ClusterForbids, DriftMended, ObjectTaken, NamespaceMissing, ClusterRefused, ZoneTypeWrong, PathBlocked,
 	EdgeAway, EnvoyNotReady, EnvoyMissing, RenewalFailing, ApplicationUnhealthy, CaptureFailed, ConfigurationRejected,
 	CacheNotSaved, CacheDamaged, RegistrationDoubtful, NotJoined, AlreadyJoined, AgentNotRunning, SettingInvalid, NamesUnanswered,
 }

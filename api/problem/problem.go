@@ -5,7 +5,10 @@
 // object that caused it, or as the text of an error.
 package problem
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Problem is one entry of the catalogue.
 type Problem struct {
@@ -37,6 +40,17 @@ func (p Problem) Because(format string, args ...any) *Error {
 		}
 	}
 	return err
+}
+
+// Parse is the error whose text came over a wire; nil if it is none of the catalogue.
+func Parse(text string) *Error {
+	code, message, _ := strings.Cut(text, ": ")
+	for _, p := range Catalogue {
+		if p.Code == code {
+			return &Error{Problem: p, Detail: strings.TrimSuffix(message, ". "+p.Remedy)}
+		}
+	}
+	return nil
 }
 
 // Message is the detail and the remedy, for a condition.

@@ -55,7 +55,8 @@ type TrafficPolicySpec struct {
 	// +optional
 	OutlierDetection *OutlierDetection `json:"outlierDetection,omitempty"`
 
-	// Failover prefers near endpoints and moves on when they fail; it brings the ejection it needs with it.
+	// Failover prefers near endpoints and moves on when they fail. Default: callers stay in their own zone while
+	// the service is healthy there, and are shared by all other zones alike if not.
 	// +optional
 	Failover *Failover `json:"failover,omitempty"`
 
@@ -122,18 +123,18 @@ type HashCookie struct {
 
 // Timeouts bound waiting. Durations are Gateway API durations (GEP-2257), for instance "500ms".
 type Timeouts struct {
-	// Connect bounds establishing a connection.
+	// Connect bounds establishing a connection to a service or a subset.
 	// +optional
 	Connect *gatewayv1.Duration `json:"connect,omitempty"`
 	// Request bounds a whole request, retries included. A timeout of an HTTPRoute rule wins.
 	// +optional
 	Request *gatewayv1.Duration `json:"request,omitempty"`
-	// Idle closes connections without requests for that long.
+	// Idle closes connections to a service or a subset without requests for that long.
 	// +optional
 	Idle *gatewayv1.Duration `json:"idle,omitempty"`
 }
 
-// Retries of failed requests. A retry of an HTTPRoute rule wins.
+// Retries of failed requests.
 type Retries struct {
 	// Attempts after the first one; 0 switches retries off.
 	// +kubebuilder:validation:Minimum=0
@@ -149,7 +150,8 @@ type Retries struct {
 	// +listType=set
 	// +kubebuilder:validation:items:Enum="5xx";"gateway-error";"connect-failure";"refused-stream";"reset";"reset-before-request";"retriable-4xx";"unavailable";"cancelled";"deadline-exceeded";"resource-exhausted";"internal"
 	RetryOn []string `json:"retryOn,omitempty"`
-	// BudgetPercent bounds concurrent retries to that share of active requests (Envoy's retry budget).
+	// BudgetPercent bounds concurrent retries to that share of active requests (Envoy's retry budget); three are
+	// always allowed. It holds for a service or a subset, not for a route.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
@@ -158,7 +160,7 @@ type Retries struct {
 
 // ConnectionLimits bound what one proxy opens to a service.
 type ConnectionLimits struct {
-	// MaxConnections to the service.
+	// MaxConnections to the service. Each of the proxy's workers may have one to each endpoint in any case.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	MaxConnections *int32 `json:"maxConnections,omitempty"`
@@ -198,9 +200,13 @@ type OutlierDetection struct {
 	MaxEjectionPercent int32 `json:"maxEjectionPercent,omitempty"`
 }
 
-// Failover is locality failover as one setting.
+// Failover is locality failover as one setting: nothing else has to be set for it, because what fails is
+// ejected by default. The region of a zone is its spec.locality.region; a zone that names none is alone in its own.
 type Failover struct {
-	// Prefer says what counts as near: endpoints of the caller's own zone, or of its region.
+	// Prefer says what counts as near. With Zone, requests go to the caller's own zone; if nothing is healthy
+	// there to other zones of its region, and else to all others. With Region, the zones of the caller's region
+	// share requests alike, and others take over if nothing is healthy in any of them. Zones that are equally
+	// near share requests alike. Inside a cluster the same holds for the regions and zones of its nodes.
 	// +kubebuilder:validation:Enum=Zone;Region
 	// +kubebuilder:default=Zone
 	// +optional

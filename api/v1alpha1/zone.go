@@ -15,7 +15,7 @@ const (
 	ZoneKubernetes ZoneType = "kubernetes"
 )
 
-// Zone is a place where workloads run and which one edge configures.
+// Zone is a place where workloads run and which one or more edges configure.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status

@@ -65,7 +65,11 @@ func (l *load) run(ctx context.Context) {
 	for {
 		select {
 		case <-beat.C:
-			asking.Go(func() { l.count(l.ask(ctx)) })
+			asking.Go(func() {
+				if version, err := l.ask(ctx); err == nil || ctx.Err() == nil { // the end of the demo is no failure
+					l.count(version, err)
+				}
+			})
 		case <-ctx.Done():
 			return
 		}

@@ -3,10 +3,8 @@ package hubclient
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/rand"
 
@@ -35,8 +33,8 @@ func (c *Client) RevokeToken(ctx context.Context, name string) error {
 }
 
 // CreateToken makes a join token. The secret is made here and the hub learns only its hash: what is
-// returned is the only copy. It is an error when the zone or workspace does not exist, or when no
-// edge of the zone has connected yet, because then there is no address to join at.
+// returned is the only copy. It is an error when the zone does not exist, or when no edge of the zone
+// has connected yet, because then there is no address to join at; for the workspace see [Client.EnsureWorkspace].
 func (c *Client) CreateToken(ctx context.Context, request TokenRequest) (identity.Token, error) {
 	zone, err := c.Zone(ctx, request.Zone)
 	if err != nil {
@@ -48,7 +46,7 @@ func (c *Client) CreateToken(ctx context.Context, request TokenRequest) (identit
 	}
 	addresses := info.FeedAddresses
 	if request.Role != v1alpha1.JoinEdge {
-		if addresses, err = c.joinable(ctx, zone, request.Workspace); err != nil {
+		if addresses, err = joinable(zone); err != nil {
 			return identity.Token{}, err
 		}
 	}
@@ -60,30 +58,13 @@ func (c *Client) CreateToken(ctx context.Context, request TokenRequest) (identit
 	return token, c.storeToken(ctx, token, request)
 }
 
-// joinable returns where workloads of a workspace join a zone.
-func (c *Client) joinable(ctx context.Context, zone v1alpha1.Zone, workspace string) ([]string, error) {
-	w, err := get[v1alpha1.Workspace](ctx, c.dynamic.Resource(workspaces), workspace)
-	switch {
-	case apierrors.IsNotFound(err):
-		return nil, fmt.Errorf("there is no workspace %s: make it first, see isthmus explain workspace", workspace)
-	case err != nil:
-		return nil, err
-	case !livesIn(w, zone.Name):
-		return nil, fmt.Errorf("workspace %s does not live in zone %s: add the zone to its spec.zones", workspace, zone.Name)
-	case len(zone.Status.Addresses) == 0:
+// joinable returns where workloads join a zone.
+func joinable(zone v1alpha1.Zone) ([]string, error) {
+	if len(zone.Status.Addresses) == 0 {
 		return nil, fmt.Errorf("no edge of zone %s has connected yet, so there is nothing to join: "+
 			"start one with the line that isthmus token create --role edge --zone %s prints", zone.Name, zone.Name)
 	}
 	return zone.Status.Addresses, nil
-}
-
-func livesIn(w v1alpha1.Workspace, zone string) bool {
-	for _, entry := range w.Spec.Zones {
-		if z, _, _ := strings.Cut(entry, "/"); z == zone {
-			return true
-		}
-	}
-	return len(w.Spec.Zones) == 0
 }
 
 func (c *Client) storeToken(ctx context.Context, token identity.Token, request TokenRequest) error {

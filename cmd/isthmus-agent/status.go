@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +17,7 @@ import (
 const statusTime = 10 * time.Second
 
 func (p *program) status() *cobra.Command {
-	var form string
+	var form output
 	c := &cobra.Command{
 		Use: "status", Short: "Say how this machine is, and what to do if something is wrong", Args: cobra.NoArgs,
 		Long: `Ask the running agent how this machine is. The exit code is 0 when Envoy serves, an edge
@@ -36,22 +36,12 @@ is connected, the application is healthy and nothing is wrong, and 1 otherwise.`
 			return p.print(report, form)
 		},
 	}
-	c.Flags().StringVarP(&form, "output", "o", "", "json for programs")
+	form.addTo(c.Flags())
 	return c
 }
 
-func (p *program) print(report *status.Report, form string) error {
-	var err error
-	switch form {
-	case "json":
-		encoder := json.NewEncoder(p.out)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(report)
-	case "":
-		err = report.Write(p.out, time.Now())
-	default:
-		return errors.New("--output: want json or nothing")
-	}
+func (p *program) print(report *status.Report, form output) error {
+	err := form.print(p.out, report, func(w io.Writer) error { return report.Write(w, time.Now()) })
 	if err == nil && !report.Ready {
 		return errSaid
 	}

@@ -4,23 +4,27 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/isthmus-mesh/isthmus/meshtest"
 )
 
 // TestDemo runs the demo as people do, with everything real: once to prove that it works, and once
 // more with what the first one left, until Ctrl-C.
 func TestDemo(t *testing.T) {
-	bin, data := build(t), passable(t)
+	programs, data := meshtest.Build(t), passable(t)
 	demo := func(args ...string) *exec.Cmd {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		t.Cleanup(cancel)
-		command := exec.CommandContext(ctx, filepath.Join(bin, "isthmus"), append([]string{"demo", "--data", data,
+		command := exec.CommandContext(ctx, programs.Isthmus, append([]string{"demo", "--data", data, "--envoy", programs.Envoy,
 			"--port-base", "27443", "--ingress-port", "27080", "--network", "127.72.0"}, args...)...)
 		command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 		command.WaitDelay = time.Minute
@@ -45,14 +49,64 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// build builds the three programs into a folder.
-func build(t *testing.T) string {
-	bin := t.TempDir()
-	command := exec.CommandContext(t.Context(), "go", "build", "-o", bin, ".", "../isthmus-agent", "../../examples/shop")
-	if out, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", command, err, out)
+// readyWithin is the promise to those who try the demo, its programs and Envoy being there.
+const readyWithin = 20 * time.Second
+
+// TestDemoOfAnybody runs the demo as a user who may nothing, with a home of its own: it is soon there, the shop
+// answers, its own load loses nothing, and Ctrl-C ends it all.
+func TestDemoOfAnybody(t *testing.T) {
+	programs, home := meshtest.Build(t), passable(t)
+	data := filepath.Join(home, ".isthmus", "demo")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	demo := exec.CommandContext(ctx, programs.Isthmus, "demo", "--envoy", programs.Envoy,
+		"--port-base", "26443", "--ingress-port", "26080", "--network", "127.73.0")
+	demo.Cancel = func() error { return demo.Process.Signal(os.Interrupt) }
+	demo.Dir, demo.Env, demo.Stderr, demo.WaitDelay = home, []string{"HOME=" + home, "PATH=" + os.Getenv("PATH")}, t.Output(), time.Minute
+	beNobody(t, demo, home)
+	began, said := time.Now(), map[string]string{}
+	follow(t, demo, data, func(line string) (end bool) {
+		key, rest, _ := strings.Cut(line, " ")
+		switch {
+		case strings.HasPrefix(line, "The shop is open:"):
+			if took := time.Since(began); took > readyWithin {
+				t.Errorf("ready after %v, want %v at most", took, readyWithin)
+			}
+			mustAnswer(t, strings.Fields(line)[4])
+			said["open"] = line
+		case key == "requests":
+			said[key] = rest
+		}
+		return key == "requests"
+	})
+	if !regexp.MustCompile(`^[1-9][0-9]*, failed 0;`).MatchString(said["requests"]) || said["open"] == "" {
+		t.Errorf("the demo said %q", said)
 	}
-	return bin
+	nothingIsLeft(t, data)
+}
+
+// beNobody has root's test start a command as nobody, to whom the home is given. Another user's is what it is.
+func beNobody(t *testing.T, command *exec.Cmd, home string) {
+	const nobody = 65534
+	if os.Getuid() != 0 {
+		return
+	}
+	command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	if err := os.Chown(home, nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustAnswer(t *testing.T, url string) {
+	answer, err := http.Get(url)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("%s answered %s", url, answer.Status)
+	}
 }
 
 // passable is a folder whose parents anybody may pass: root's Envoys are another user's.
@@ -67,6 +121,12 @@ func passable(t *testing.T) string {
 }
 
 func interruptWhenReady(t *testing.T, demo *exec.Cmd, data string) {
+	follow(t, demo, data, func(line string) bool { return strings.HasPrefix(line, "Ctrl-C ends everything.") })
+}
+
+// follow runs a demo and shows each line it prints to a function, until that wants the end for the first time;
+// then it presses Ctrl-C. It must be wanted once.
+func follow(t *testing.T, demo *exec.Cmd, data string, see func(line string) (end bool)) {
 	out, err := demo.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -74,18 +134,18 @@ func interruptWhenReady(t *testing.T, demo *exec.Cmd, data string) {
 	if err := demo.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ready := false
+	ending := false
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		t.Log(lines.Text())
-		if strings.HasPrefix(lines.Text(), "Ctrl-C ends everything.") {
-			ready = true
+		if see(lines.Text()) && !ending {
+			ending = true
 			if err := demo.Process.Signal(syscall.SIGINT); err != nil {
 				t.Error(err)
 			}
 		}
 	}
-	if err := demo.Wait(); err != nil || !ready {
-		t.Errorf("ready: %v, end: %v, logs:\n%s", ready, err, logs(data))
+	if err := demo.Wait(); err != nil || !ending {
+		t.Errorf("ready: %v, end: %v, logs:\n%s", ending, err, logs(data))
 	}
 }
 

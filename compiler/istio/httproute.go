@@ -1,6 +1,7 @@
 package istio
 
 import (
+	"math"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -90,6 +91,9 @@ func forward(route *networking.HTTPRoute, rule *plan.Rule) {
 	}
 	route.Retries = Retry(rule.Retries)
 	route.Fault = fault(rule)
+	if rule.Refused > 0 && aborts(rule.Fault) {
+		route.Route = append(route.Route, &networking.HTTPRouteDestination{Destination: nowhere, Weight: refusedWeight(rule)})
+	}
 }
 
 // Retry renders retries; what it returns is shared. It is also the form of the mesh-wide default, for services without routes.
@@ -114,18 +118,12 @@ func retry(r plan.Retries) *networking.HTTPRetry {
 	if r.PerTry > 0 {
 		rendered.PerTryTimeout = durationpb.New(r.PerTry)
 	}
-	if r.Backoff > 0 {
-		rendered.Backoff = durationpb.New(r.Backoff)
-	}
 	return rendered
 }
 
-// fault renders faults of a policy, and the refusal of the share of requests without a backend.
-// There is one status for both; that share goes first.
+// fault renders faults of a policy, and the refusal of the share of requests without a backend. There is one
+// status for both: if the policy has one, that share is sent nowhere instead, which proxies answer with 503.
 func fault(rule *plan.Rule) *networking.HTTPFaultInjection {
-	if rule.Fault == nil && rule.Refused == 0 {
-		return nil
-	}
 	f := &networking.HTTPFaultInjection{}
 	if wish := rule.Fault; wish != nil && wish.Delay > 0 && wish.DelayPercent > 0 {
 		f.Delay = &networking.HTTPFaultInjection_Delay{
@@ -133,16 +131,27 @@ func fault(rule *plan.Rule) *networking.HTTPFaultInjection {
 			Percentage:    &networking.Percent{Value: wish.DelayPercent},
 		}
 	}
-	switch wish := rule.Fault; {
+	switch {
+	case aborts(rule.Fault):
+		f.Abort = abort(rule.Fault.Status, rule.Fault.StatusPercent)
 	case rule.Refused > 0:
 		f.Abort = abort(int32(refusal(rule)), rule.Refused)
-	case wish.Status > 0 && wish.StatusPercent > 0:
-		f.Abort = abort(wish.Status, wish.StatusPercent)
 	}
 	if f.Delay == nil && f.Abort == nil {
 		return nil
 	}
 	return f
+}
+
+func aborts(f *plan.Fault) bool { return f != nil && f.Status > 0 && f.StatusPercent > 0 }
+
+// refusedWeight is the weight of the requests without a backend beside those of the backends.
+func refusedWeight(rule *plan.Rule) int32 {
+	served := 0.0
+	for _, b := range rule.Backends {
+		served += float64(b.Weight)
+	}
+	return int32(math.Round(served * rule.Refused / (100 - rule.Refused)))
 }
 
 func abort(status int32, percent float64) *networking.HTTPFaultInjection_Abort {

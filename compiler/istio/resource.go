@@ -3,6 +3,8 @@ package istio
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -55,6 +57,16 @@ func resource(kind, namespace, name string, body proto.Message, origins []plan.O
 	return r
 }
 
+// lastResort marks the entry of a service in several zones: with no healthy workload left in a zone of machines,
+// its edge lets callers ask those that are ill, until the hub has led them to another zone.
+func lastResort(r *feedpb.Resource, s *plan.Service) *feedpb.Resource {
+	if len(s.Places) > 1 {
+		r.Labels = map[string]string{plan.LabelLastResort: "true"}
+		r.Version = version(r)
+	}
+	return r
+}
+
 // version is 128 bits of SHA-256, hexadecimal.
 func version(r *feedpb.Resource) string {
 	text := make([]byte, 0, len(r.Body.Value)+256)
@@ -66,6 +78,10 @@ func version(r *feedpb.Resource) string {
 		add(o.Namespace)
 		add(o.Name)
 		add(o.Field)
+	}
+	for _, label := range slices.Sorted(maps.Keys(r.Labels)) {
+		add(label)
+		add(r.Labels[label])
 	}
 	text = append(text, r.Body.Value...)
 	sum := sha256.Sum256(text)

@@ -37,7 +37,7 @@ func Service(s *plan.Service, address string) *networking.ServiceEntry {
 
 // ServiceResource is [Service] in its envelope.
 func ServiceResource(s *plan.Service, address string) *feedpb.Resource {
-	return resource(KindServiceEntry, s.Workspace, s.Name, Service(s, address), s.Origins)
+	return lastResort(resource(KindServiceEntry, s.Workspace, s.Name, Service(s, address), s.Origins), s)
 }
 
 // AliasResource renders a further host of a service. It is an entry of its own with an address of its
@@ -45,7 +45,7 @@ func ServiceResource(s *plan.Service, address string) *feedpb.Resource {
 func AliasResource(s *plan.Service, alias, address string) *feedpb.Resource {
 	entry := Service(s, address)
 	entry.Hosts[0] = alias
-	return resource(KindServiceEntry, s.Workspace, s.Name+"."+alias, entry, s.Origins)
+	return lastResort(resource(KindServiceEntry, s.Workspace, s.Name+"."+alias, entry, s.Origins), s)
 }
 
 // outside makes the entry one of endpoints that DNS finds, or of addresses.

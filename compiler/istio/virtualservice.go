@@ -17,21 +17,17 @@ const meshGateway = "mesh"
 // MeshRoutes renders the routing of calls of a service. In the service's own workspace it holds for
 // every caller, in another one for callers of that workspace.
 func MeshRoutes(h *plan.VirtualHost) *feedpb.Resource {
-	s := h.Service
-	vs := virtualService(h)
-	vs.Hosts = meshHosts(h)
-	name := s.Name
+	s, vs := h.Service, virtualService(h)
+	vs.Hosts, vs.ExportTo = meshHosts(h), exportTo(s)
 	if h.Site != nil && h.Site.IsKubernetes() {
-		vs.Hosts, vs.ExportTo = []string{h.Site.LocalHost(s)}, []string{plan.Any}
-		return resource(KindVirtualService, h.Site.Namespace, name, vs, routeOrigins(h))
+		vs.Hosts, vs.ExportTo = []string{h.Host}, []string{plan.Any}
 	}
-	if h.Workspace == s.Workspace {
-		vs.ExportTo = exportTo(s)
-	} else {
+	name := s.Name
+	if h.Workspace != s.Workspace {
 		vs.ExportTo = []string{"."}
 		name = "service-" + s.Name + "." + s.Workspace
 	}
-	return resource(KindVirtualService, h.Workspace, name, vs, routeOrigins(h))
+	return resource(KindVirtualService, namespaceAt(h.Site, h.Workspace), name, vs, routeOrigins(h))
 }
 
 // meshHosts are the names routed: those of the service, and server names of its TLS connections.
@@ -105,6 +101,9 @@ func routeOrigins(h *plan.VirtualHost) []plan.Origin {
 	}
 	for _, stream := range h.Streams {
 		add(stream.Origin)
+		for _, from := range stream.Policies {
+			add(from)
+		}
 	}
 	slices.SortFunc(origins, plan.Origin.Compare)
 	return slices.Compact(origins)

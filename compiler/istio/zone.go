@@ -40,7 +40,11 @@ func ZoneEntry(s *plan.Service, here, there *plan.Site, place *plan.Place, addre
 	if here.Zone == there.Zone || here.IsKubernetes() {
 		entry.ExportTo = []string{plan.Any} // gateways, and callers in the cluster's other namespaces
 	}
-	return resource(KindServiceEntry, namespaceAt(here, s.Workspace), host, entry, append(s.Origins[:len(s.Origins):len(s.Origins)], there.Origin))
+	r := resource(KindServiceEntry, namespaceAt(here, s.Workspace), host, entry, append(s.Origins[:len(s.Origins):len(s.Origins)], there.Origin))
+	if here.Zone == there.Zone && !here.IsKubernetes() {
+		lastResort(r, s)
+	}
+	return r
 }
 
 // inside selects the zone's own workloads.

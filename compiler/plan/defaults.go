@@ -3,7 +3,8 @@ package plan
 import "time"
 
 // This file holds every default of traffic, once. They were measured to lose no request when an
-// endpoint dies, a machine vanishes or a proxy restarts. A TrafficPolicy changes them for a service.
+// endpoint dies, a machine vanishes or a proxy restarts. A TrafficPolicy changes them for a service; its
+// fields in api/v1alpha1 tell users what they are.
 
 // DefaultBalance picks the endpoint with fewer requests in flight, of two drawn.
 const DefaultBalance = LeastRequest

@@ -11,6 +11,8 @@ const (
 	LabelZone      = "isthmus.dev/zone"
 	// LabelGateway is on the proxies of a gateway only: its name.
 	LabelGateway = "isthmus.dev/gateway"
+	// LabelLastResort marks entries of services that other zones take over: see the edge's registry.
+	LabelLastResort = "isthmus.dev/last-resort"
 )
 
 // zoneDomain holds the names of services in single zones. No workspace can be named so that its services

@@ -80,10 +80,8 @@ type Retries struct {
 	Attempts int32
 	// PerTry bounds each attempt; 0 does not.
 	PerTry time.Duration
-	// On lists when, in Envoy's words, and HTTP status codes.
+	// On lists when, in Envoy's words.
 	On []string
-	// Backoff between attempts; 0 means Envoy's own.
-	Backoff time.Duration
 	// BudgetPercent of the active requests may be retries; 0 is no budget.
 	BudgetPercent int32
 }
@@ -107,6 +105,19 @@ type Outliers struct {
 type Failover struct {
 	// Region says that all zones of the caller's region are equally near.
 	Region bool
+}
+
+// Distance says how far away a zone is for callers in another one: requests go to the least that is
+// alive. Without failover, a nil one, it tells the caller's own zone from all others.
+func (f *Failover) Distance(here, there *Site) int {
+	near := f != nil && here.Region() == there.Region()
+	switch {
+	case here.Zone == there.Zone, near && f.Region:
+		return 0
+	case near:
+		return 1
+	}
+	return 2
 }
 
 // Fault injects delays and errors.

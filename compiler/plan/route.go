@@ -13,7 +13,7 @@ type VirtualHost struct {
 	Site *Site
 	// Gateway and Listener are set at a gateway.
 	Gateway, Listener string
-	// Host at a gateway; "*" is any.
+	// Host at a gateway, "*" is any; in a cluster, the name by which Service is called.
 	Host string
 	// Entries in match order: the first that matches decides.
 	Entries []Entry
@@ -49,7 +49,7 @@ type Rule struct {
 	Timeout time.Duration
 	Retries *Retries
 	Fault   *Fault
-	// Policies that Timeout, Retries and Fault are from.
+	// Policies that Timeout, Retries, Fault and the zones of Backends are from.
 	Policies []Origin
 }
 
@@ -62,6 +62,8 @@ type Stream struct {
 	Names []string
 	// Backends share the connections by weight.
 	Backends []Backend
+	// Policies that the zones of Backends are from.
+	Policies []Origin
 }
 
 // Backend is a service, or a subset of it, that requests go to.

@@ -1,6 +1,10 @@
 package plan
 
-import "slices"
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // Site is a zone as one workspace sees it.
 type Site struct {
@@ -21,8 +25,23 @@ type Endpoint struct {
 	Port int32
 }
 
+// String is the endpoint as "HOST:PORT", IPv6 in brackets.
+func (e Endpoint) String() string {
+	host := e.Host
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return host + ":" + strconv.Itoa(int(e.Port))
+}
+
 // IsKubernetes says whether the zone is a cluster.
 func (s *Site) IsKubernetes() bool { return s.Namespace != "" }
+
+// Region is where the zone lies; zones without one are regions of their own.
+func (s *Site) Region() string {
+	region, _, _ := strings.Cut(s.Locality, "/")
+	return region
+}
 
 // LocalHost is the name by which callers in the zone call a service of the workspace.
 func (s *Site) LocalHost(service *Service) string {

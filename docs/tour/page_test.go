@@ -10,6 +10,7 @@ import (
 // page is a page of the tour, taken apart.
 type page struct {
 	machines []string
+	clusters []string // machines too
 	blocks   []block
 }
 
@@ -23,7 +24,10 @@ type block struct {
 	want                     []string // lines of the text block after it
 }
 
-var machinesForm = regexp.MustCompile(`(?m)^<!-- machines: (.+) -->$`)
+var (
+	machinesForm = regexp.MustCompile(`(?m)^<!-- machines: (.+) -->$`)
+	clustersForm = regexp.MustCompile(`(?m)^<!-- clusters: (.+) -->$`)
+)
 
 // parse takes a page apart; what it does not understand is an error, so that no block is passed over.
 func parse(text string) (page, error) {
@@ -32,6 +36,9 @@ func parse(text string) (page, error) {
 		return page{}, fmt.Errorf("the page does not say its machines: <!-- machines: hub dc1 -->")
 	}
 	p := page{machines: strings.Fields(match[1])}
+	if match := clustersForm.FindStringSubmatch(text); match != nil {
+		p.clusters = strings.Fields(match[1])
+	}
 	lines := strings.Split(text, "\n")
 	for i := 0; i < len(lines); i++ {
 		info, opens := strings.CutPrefix(lines[i], "```")
@@ -70,7 +77,7 @@ func (p *page) add(line int, info, body []string) error {
 			return err
 		}
 	}
-	if !slices.Contains(p.machines, b.on) {
+	if !slices.Contains(p.machines, b.on) && !slices.Contains(p.clusters, b.on) {
 		return fmt.Errorf("there is no machine %s", b.on)
 	}
 	if b.kind == "sh" || b.file != "" {

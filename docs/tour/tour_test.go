@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/isthmus-mesh/isthmus/meshtest"
+	"github.com/isthmus-mesh/isthmus/meshtest/kube"
 )
 
 func TestPages(t *testing.T) {
@@ -47,6 +48,11 @@ func play(t *testing.T, path string) {
 	p := player{T: t, machines: map[string]*meshtest.Machine{}, prelude: map[string]string{}}
 	for _, name := range page.machines {
 		p.machines[name] = w.Machine(name)
+	}
+	for _, name := range page.clusters {
+		cluster := kube.NewZone(w, name, kube.Istio{})
+		p.machines[name] = cluster.Machine
+		p.prelude[name] = "export KUBECONFIG=" + cluster.Kubeconfig + "\n"
 	}
 	for _, b := range page.blocks {
 		if err := p.play(b); err != nil {

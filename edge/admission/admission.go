@@ -75,15 +75,22 @@ func (d *Desk) Join(ctx context.Context, request *machinepb.JoinRequest) (*machi
 
 // Renew exchanges the caller's certificate for a newer one.
 func (d *Desk) Renew(ctx context.Context, request *machinepb.RenewRequest) (*machinepb.JoinResponse, error) {
-	caller, err := d.config.Caller(ctx)
-	if err != nil {
-		return nil, d.config.Refusals.Status(ctx, "Renew", err)
-	}
-	response, err := d.sign(caller, request.Csr)
+	response, err := d.renew(ctx, request.Csr)
 	if err != nil {
 		return nil, d.config.Refusals.Status(ctx, "Renew", err)
 	}
 	return response, nil
+}
+
+func (d *Desk) renew(ctx context.Context, csr []byte) (*machinepb.JoinResponse, error) {
+	caller, err := d.config.Caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := honest(csr, caller.ID); err != nil {
+		return nil, err
+	}
+	return d.sign(caller, csr)
 }
 
 func (d *Desk) join(ctx context.Context, request *machinepb.JoinRequest) (*machinepb.JoinResponse, error) {
@@ -95,11 +102,29 @@ func (d *Desk) join(ctx context.Context, request *machinepb.JoinRequest) (*machi
 	if err != nil {
 		return nil, err
 	}
+	id := identity.Workload(d.config.TrustDomain, token.Workspace, token.Service)
+	if err := honest(request.Csr, id); err != nil {
+		return nil, err
+	}
 	if err := d.redeem(ctx, token, key); err != nil {
 		return nil, err
 	}
-	id := identity.Workload(d.config.TrustDomain, token.Workspace, token.Service)
 	return d.sign(Caller{id, token.Workspace, token.Service, token.Role}, request.Csr)
+}
+
+// honest refuses a request that names anybody but who asks. The name would not be signed anyway, but whoever tries
+// is told, and seen.
+func honest(csr []byte, who identity.ID) error {
+	names, err := identity.RequestNames(csr)
+	if err != nil {
+		return problem.RequestInvalid.Because("%v", err)
+	}
+	for _, name := range names {
+		if name != who.String() {
+			return problem.IdentityRefused.Because("%s asks for a certificate of %s", who, name)
+		}
+	}
+	return nil
 }
 
 // token finds the zone's copy of a token and checks everything that does not depend on the key.
@@ -152,7 +177,11 @@ func (d *Desk) redeem(ctx context.Context, token *feedpb.Token, key string) erro
 func (d *Desk) askHub(ctx context.Context, token, key string) error {
 	ctx, cancel := context.WithTimeout(ctx, hubPatience)
 	defer cancel()
-	return d.config.Redeem(ctx, &feedpb.RedeemRequest{TokenName: token, KeySha256: key})
+	err := d.config.Redeem(ctx, &feedpb.RedeemRequest{TokenName: token, KeySha256: key})
+	if refusal := problem.Parse(status.Convert(err).Message()); refusal != nil {
+		return refusal // counted by its reason, as the edge's own
+	}
+	return err
 }
 
 // away tells whether the hub said nothing, as opposed to no.

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/x509"
+	"net"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -245,6 +246,9 @@ func TestHubArbitrates(t *testing.T) {
 	if _, err := d.join(token, key); status.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), problem.TokenUsed.Code) {
 		t.Fatalf("got %v although the hub refuses", err)
 	}
+	if n := d.refused("Join", problem.TokenUsed.Reason); n != 1 {
+		t.Errorf("the hub's refusal is counted %v times as %s", n, problem.TokenUsed.Reason)
+	}
 	var asked *feedpb.RedeemRequest
 	d.mu.Lock()
 	d.hub = func(r *feedpb.RedeemRequest) error { asked = r; return nil }
@@ -277,28 +281,36 @@ func TestTokenMadeJustNow(t *testing.T) {
 	}
 }
 
-// foreignRequest asks for a name that is not the caller's.
-func foreignRequest(t *testing.T, key crypto.Signer) []byte {
+// request asks for the names of a template.
+func request(t *testing.T, key crypto.Signer, names x509.CertificateRequest) []byte {
 	t.Helper()
-	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
-		URIs: []*url.URL{identity.Workload(Domain, "bank", "vault").URI()}, DNSNames: []string{"gateway.role.isthmus.dev"},
-	}, key)
+	csr, err := x509.CreateCertificateRequest(rand.Reader, &names, key)
 	Check(t, err)
 	return csr
 }
 
-func TestRenewGivesTheCallersIdentityOnly(t *testing.T) {
+func TestRequestsForOthersAreRefused(t *testing.T) {
 	d, key := newDesk(t), Key(t)
 	me := d.Workload("shop", "reviews", "workload.role.isthmus.dev")
-	r, err := machinepb.NewMachineClient(d.Dial(d.address, me)).Renew(t.Context(), &machinepb.RenewRequest{Csr: foreignRequest(t, key)})
+	token := d.token("t", nil).String()
+	for what, csr := range map[string][]byte{
+		"service": request(t, key, x509.CertificateRequest{URIs: []*url.URL{identity.Workload(Domain, "bank", "vault").URI()}}),
+		"role":    request(t, key, x509.CertificateRequest{DNSNames: []string{"gateway.role.isthmus.dev"}}),
+		"address": request(t, key, x509.CertificateRequest{IPAddresses: []net.IP{net.IPv4(10, 0, 0, 1)}}),
+	} {
+		_, renewed := machinepb.NewMachineClient(d.Dial(d.address, me)).Renew(t.Context(), &machinepb.RenewRequest{Csr: csr})
+		_, joined := machinepb.NewMachineClient(d.Dial(d.address, d.Nobody())).Join(t.Context(), &machinepb.JoinRequest{Token: token, Csr: csr})
+		for _, err := range []error{renewed, joined} {
+			if status.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), problem.IdentityRefused.Code) {
+				t.Errorf("another %s: got %v, want %s", what, err, problem.IdentityRefused.Code)
+			}
+		}
+	}
+	own := request(t, key, x509.CertificateRequest{URIs: []*url.URL{identity.Workload(Domain, "shop", "reviews").URI()}})
+	_, err := machinepb.NewMachineClient(d.Dial(d.address, me)).Renew(t.Context(), &machinepb.RenewRequest{Csr: own})
 	Check(t, err)
-	leaf := d.With(key, r.Certificates).Cert.Leaf
-	if id, err := identity.OfCertificate(leaf); err != nil || id != identity.Workload(Domain, "shop", "reviews") {
-		t.Errorf("asked for another service's identity and got %v, %v", id, err)
-	}
-	if r.Role != admission.RoleWorkload || leaf.DNSNames[0] != "workload.role.isthmus.dev" {
-		t.Errorf("asked for another role and got %s, %v", r.Role, leaf.DNSNames)
-	}
+	_, err = d.join(token, Key(t)) // what was refused has not used it up
+	Check(t, err)
 }
 
 func TestRoleSurvivesRenewal(t *testing.T) {

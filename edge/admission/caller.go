@@ -58,6 +58,24 @@ func (z Zone) Caller(ctx context.Context) (Caller, error) {
 	return Caller{id, workspace, service, roleOf(leaf)}, nil
 }
 
+// Sibling returns the name of the edge of this zone that makes a call, by the certificate of its
+// connection. It refuses everybody else.
+func (z Zone) Sibling(ctx context.Context) (string, error) {
+	leaf := leafOf(ctx)
+	if leaf == nil {
+		return "", status.Error(codes.Unauthenticated, problem.PeerUntrusted.Because("an edge must present its certificate").Error())
+	}
+	id, err := identity.OfCertificate(leaf)
+	if err != nil {
+		return "", problem.PeerUntrusted.Because("%v", err)
+	}
+	zone, name, ok := id.AsEdge()
+	if !ok || zone != z.Name || id.TrustDomain != z.TrustDomain {
+		return "", problem.IdentityRefused.Because("%s is no edge of zone %s of %s", id, z.Name, z.TrustDomain)
+	}
+	return name, nil
+}
+
 func leafOf(ctx context.Context) *x509.Certificate {
 	p, ok := peer.FromContext(ctx)
 	if !ok {

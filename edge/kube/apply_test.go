@@ -275,13 +275,20 @@ func testHandover(t *testing.T, c *cluster.Cluster) {
 	first.apply(1, append(one, virtualService(t, "handover", "b", "one")))
 	second := newZone(t, c, "handover", shared("e2"))
 	check(t, second.Apply(1, append(one, virtualService(t, "handover", "b", "one")), nil))
+	first.SetClaims(nil)
+	second.SetClaims(nil)
+	first.waitInventory()
 	check(t, in(c, "handover").Delete(t.Context(), "a", metav1.DeleteOptions{}))
 	first.waitDrift("the leader puts it back", func(kube.Drift) bool { return true })
 	Holds(t, "the follower writes nothing", 500*time.Millisecond, second.wrote(0))
+	if _, known := second.Cluster.Workloads(); known {
+		t.Error("the follower tells an inventory")
+	}
 	first.apply(2, nil, "VirtualService/handover/b")
 	check(t, second.Apply(2, nil, []string{"VirtualService/handover/b"}))
 	first.stop()
 	second.waitApplied(2)
+	second.waitInventory()
 	check(t, in(c, "handover").Delete(t.Context(), "a", metav1.DeleteOptions{}))
 	second.waitDrift("its heir puts it back", func(kube.Drift) bool { return true })
 	if !second.Leading() || first.Leading() {

@@ -13,7 +13,7 @@ import (
 // inventory makes workloads of pods behind services. Its tables call it with every change; what follows
 // is worked out and told in that call.
 type inventory struct {
-	tell        func(upserts []*feedpb.Workload, gone []string)
+	events      Events
 	trustDomain string
 
 	services *table[service]
@@ -21,9 +21,10 @@ type inventory struct {
 	pods     *table[pod]
 	nodes    *table[node]
 
-	mu      sync.Mutex // guards what follows and orders what is told
-	claims  map[string]string
-	telling bool
+	mu     sync.Mutex        // guards what follows and orders what is told
+	claims map[string]string // nil before they are known
+	// leading edges tell what they know, as soon as that is everything: told says that it is.
+	leading, told bool
 	// slicesOf are the names of slices by service, and slicesWith those by pod.
 	slicesOf, slicesWith index
 	// named are the namespaces of pods that are workloads, by the pods' names.
@@ -31,8 +32,8 @@ type inventory struct {
 	known map[string][]*feedpb.Workload // by pod
 }
 
-func newInventory(trustDomain string, tell func([]*feedpb.Workload, []string)) *inventory {
-	i := &inventory{tell: tell, trustDomain: trustDomain, slicesOf: index{}, slicesWith: index{}, named: index{}, known: map[string][]*feedpb.Workload{}}
+func newInventory(trustDomain string, events Events) *inventory {
+	i := &inventory{events: events, trustDomain: trustDomain, slicesOf: index{}, slicesWith: index{}, named: index{}, known: map[string][]*feedpb.Workload{}}
 	i.services = newTable(readService, i.serviceChanged, i.synced)
 	i.slices = newTable(readSlice, i.sliceChanged, i.synced)
 	i.pods = newTable(readPod, i.podChanged, i.synced)
@@ -62,21 +63,27 @@ func (c *Cluster) SetClaims(claims map[string]string) {
 	i := c.inventory
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if maps.Equal(i.claims, claims) {
+	if i.claims != nil && maps.Equal(i.claims, claims) {
 		return
 	}
-	i.claims = maps.Clone(claims)
+	i.claims = map[string]string{}
+	maps.Copy(i.claims, claims)
 	i.refreshAll()
 }
 
-// Workloads returns all that this edge answers for; none while it does not lead.
-func (c *Cluster) Workloads() []*feedpb.Workload {
+// Workloads returns all of the zone; false while this edge does not lead, or does not know them all yet.
+func (c *Cluster) Workloads() ([]*feedpb.Workload, bool) {
 	i := c.inventory
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if !i.telling {
-		return nil
+	if !i.told {
+		return nil, false
 	}
+	return i.all(), true
+}
+
+// all are the workloads known, by pod. Caller holds mu.
+func (i *inventory) all() []*feedpb.Workload {
 	var all []*feedpb.Workload
 	for _, pod := range slices.Sorted(maps.Keys(i.known)) {
 		all = append(all, i.known[pod]...)
@@ -88,25 +95,19 @@ func (c *Cluster) Workloads() []*feedpb.Workload {
 func (i *inventory) open() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.telling = true
-	var all []*feedpb.Workload
-	for _, workloads := range i.known {
-		all = append(all, workloads...)
-	}
-	if len(all) > 0 {
-		i.tell(all, nil)
-	}
+	i.leading = true
+	i.refresh(nil)
 }
 
 func (i *inventory) close() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.telling = false
+	i.leading, i.told = false, false
 }
 
-// complete is whether all tables are; before, half the workloads would look gone.
+// complete is whether all tables and the claims are known; before, half the workloads would look gone.
 func (i *inventory) complete() bool {
-	return i.services.isReady() && i.slices.isReady() && i.pods.isReady() && i.nodes.isReady()
+	return i.claims != nil && i.services.isReady() && i.slices.isReady() && i.pods.isReady() && i.nodes.isReady()
 }
 
 func (i *inventory) synced() {
@@ -170,16 +171,31 @@ func (i *inventory) nodeChanged(name string, before, after *node) {
 }
 
 // refreshAll works everything out again. Caller holds mu.
-func (i *inventory) refreshAll() {
-	i.refresh(slices.AppendSeq(slices.Collect(maps.Keys(i.slicesWith)), maps.Keys(i.known)))
+func (i *inventory) refreshAll() { i.refresh(i.everything()) }
+
+// everything is the pods that are or may be workloads. Caller holds mu.
+func (i *inventory) everything() []string {
+	return slices.AppendSeq(slices.Collect(maps.Keys(i.slicesWith)), maps.Keys(i.known))
 }
 
-// refresh works pods out again and tells what changed. Caller holds mu.
+// refresh works pods out again and tells what changed, or everything if nothing was told. Caller holds mu.
 func (i *inventory) refresh(pods []string) {
-	if !i.complete() {
-		return
+	switch {
+	case !i.complete():
+	case i.told:
+		i.report(i.workOut(pods))
+	case i.leading:
+		i.workOut(i.everything())
+		i.told = true
+		i.events.Inventory(i.all())
+	default:
+		i.workOut(pods)
 	}
-	old, fresh := map[string]*feedpb.Workload{}, map[string]*feedpb.Workload{}
+}
+
+// workOut makes workloads of pods, and returns what they were and are. Caller holds mu.
+func (i *inventory) workOut(pods []string) (old, fresh map[string]*feedpb.Workload) {
+	old, fresh = map[string]*feedpb.Workload{}, map[string]*feedpb.Workload{}
 	for _, pod := range i.withTwins(pods) {
 		for _, w := range i.known[pod] {
 			old[w.Name] = w
@@ -192,7 +208,7 @@ func (i *inventory) refresh(pods []string) {
 			}
 		}
 	}
-	i.report(old, fresh)
+	return old, fresh
 }
 
 // report tells a difference. Caller holds mu.
@@ -209,7 +225,7 @@ func (i *inventory) report(old, fresh map[string]*feedpb.Workload) {
 			gone = append(gone, name)
 		}
 	}
-	if i.telling && len(upserts)+len(gone) > 0 {
-		i.tell(upserts, gone)
+	if len(upserts)+len(gone) > 0 {
+		i.events.Workloads(upserts, gone)
 	}
 }

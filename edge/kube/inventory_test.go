@@ -51,8 +51,8 @@ func testInventory(t *testing.T, c *cluster.Cluster) {
 	twin := proto.CloneOf(want)
 	want.Name, twin.Name, twin.Workspace, twin.Healthy, twin.Reason, twin.Identity = "reviews-0.inv", "reviews-0.inv2", "shop2", true, "", "spiffe://td/ns/inv2/sa/sa"
 	z.waitWorkloads(want, twin)
-	if got := z.Cluster.Workloads(); len(got) != 2 {
-		t.Errorf("the inventory is %v", got)
+	if got, known := z.Cluster.Workloads(); len(got) != 2 || !known {
+		t.Errorf("the inventory is %v, known: %t", got, known)
 	}
 	z.SetClaims(nil)
 	z.waitWorkloads()
@@ -76,4 +76,20 @@ func (z *zone) waitWorkloads(want ...*feedpb.Workload) {
 		return nil
 	})
 	z.t.Logf("told after %v", took)
+}
+
+// waitInventory waits until the zone's workloads are told whole, though there may be none.
+func (z *zone) waitInventory() {
+	z.t.Helper()
+	Eventually(z.t, "the inventory is told", func() error {
+		if workloads, known := z.Cluster.Workloads(); !known {
+			return fmt.Errorf("only %v are known", workloads)
+		}
+		z.mu.Lock()
+		defer z.mu.Unlock()
+		if z.inventories != 1 {
+			return fmt.Errorf("it was told %d times", z.inventories)
+		}
+		return nil
+	})
 }

@@ -44,6 +44,8 @@ type Config struct {
 // Events hears what happens in the cluster. Methods may be called from any goroutine, must not block
 // and must not call the Cluster.
 type Events interface {
+	// Inventory is all workloads of the zone: this edge leads now, and tells from now on what changes.
+	Inventory(all []*feedpb.Workload)
 	// Workloads are new or changed, and names gone.
 	Workloads(upserts []*feedpb.Workload, gone []string)
 	// Rejected tells that an object cannot be in the cluster, or, resolved, that it can after all.
@@ -94,7 +96,7 @@ func New(config Config) (*Cluster, error) {
 	c := &Cluster{config: config, objects: map[string]*table[live]{}, wanted: map[string]*wanted{}}
 	c.faults = &faults{tell: config.Events.Condition, places: map[string]*place{}}
 	c.rejections = &rejections{tell: config.Events.Rejected, byResource: map[string]*feedpb.Rejection{}}
-	c.inventory = newInventory(config.TrustDomain, config.Events.Workloads)
+	c.inventory = newInventory(config.TrustDomain, config.Events)
 	for name := range kinds {
 		c.objects[name] = newTable(readLive(config.Zone), c.objectChanged(name), c.kindSynced(name))
 	}

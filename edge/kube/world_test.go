@@ -39,13 +39,14 @@ type zone struct {
 	writes  atomic.Int32 // requests that change something, leases aside
 	stop    func()
 
-	mu         sync.Mutex
-	workloads  map[string]*feedpb.Workload
-	rejected   map[string]*feedpb.Rejection
-	resolved   int
-	applied    []int64
-	drifts     []kube.Drift
-	conditions map[string]*problem.Error
+	mu          sync.Mutex
+	inventories int
+	workloads   map[string]*feedpb.Workload
+	rejected    map[string]*feedpb.Rejection
+	resolved    int
+	applied     []int64
+	drifts      []kube.Drift
+	conditions  map[string]*problem.Error
 }
 
 func newZone(t *testing.T, c *cluster.Cluster, name string, change ...func(*kube.Config)) *zone {
@@ -88,6 +89,17 @@ func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Inventory implements [kube.Events].
+func (z *zone) Inventory(all []*feedpb.Workload) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.inventories++
+	clear(z.workloads)
+	for _, w := range all {
+		z.workloads[w.Name] = w
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 	istiosecurity "istio.io/istio/pkg/security"
 
+	"github.com/isthmus-mesh/isthmus/api/problem"
 	"github.com/isthmus-mesh/isthmus/identity"
 )
 
@@ -61,7 +62,7 @@ func (p *Pilot) admit(ctx context.Context, first *discovery.DeltaDiscoveryReques
 	case w == nil:
 		return nil, refuse(codes.PermissionDenied, "no such workload in this zone")
 	case id != identity.Workload(p.trustDomain, w.Workspace, w.Service):
-		return nil, refuse(codes.PermissionDenied, "the workload belongs to another identity")
+		return nil, refuse(codes.PermissionDenied, problem.IdentityRefused.Because("%s asks for the configuration of %s, which is another's", id, node).Error())
 	}
 	return w, nil
 }

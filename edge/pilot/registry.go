@@ -116,8 +116,15 @@ func (r *registry) workloadEndpoints(s *service) []*model.IstioEndpoint {
 			}
 		}
 	}
+	if s.Attributes.Labels[LabelLastResort] != "" && !slices.ContainsFunc(out, isHealthy) {
+		for _, e := range out {
+			e.HealthStatus = model.Healthy // those that are ill, rather than nobody
+		}
+	}
 	return out
 }
+
+func isHealthy(e *model.IstioEndpoint) bool { return e.HealthStatus == model.Healthy }
 
 func selects(entry *networking.ServiceEntry, have map[string]string) bool {
 	return entry.WorkloadSelector != nil && labels.Instance(entry.WorkloadSelector.Labels).SubsetOf(have)

@@ -29,6 +29,9 @@ const (
 	LabelWorkload  = "isthmus.dev/workload"
 	// LabelGateway is on gateways only: the name of the Gateway they serve.
 	LabelGateway = "isthmus.dev/gateway"
+	// LabelLastResort marks ServiceEntries whose workloads are called though all are ill: others take over soon,
+	// and until then they are the only ones.
+	LabelLastResort = "isthmus.dev/last-resort"
 )
 
 // Workload is one machine's instance of a service, as the edge registered it. Values are never

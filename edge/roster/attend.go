@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -21,16 +22,36 @@ const settleTime = 2 * time.Second
 
 type stream = grpc.BidiStreamingServer[machinepb.AttendRequest, machinepb.AttendResponse]
 
+// line is an agent's stream, on which answers and announcements take turns.
+type line struct {
+	stream
+	mu sync.Mutex
+}
+
+// Send sends when nobody else does.
+func (l *line) Send(answer *machinepb.AttendResponse) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stream.Send(answer)
+}
+
 // Attend keeps a workload registered.
-func (r *Roster) Attend(stream stream) error {
+func (r *Roster) Attend(raw stream) error {
+	stream := &line{stream: raw}
 	s, err := r.greet(stream)
 	if err != nil {
 		return r.config.Refusals.Status(stream.Context(), "Attend", err)
 	}
 	defer r.end(s)
+	ctx, cancel := context.WithCancel(stream.Context())
+	var announcing sync.WaitGroup
+	defer announcing.Wait()
+	defer cancel()
+	next := r.announcement()
 	if err := stream.Send(r.answer(s)); err != nil {
 		return err
 	}
+	announcing.Go(func() { r.announce(ctx, stream, s, next) })
 	for {
 		request, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -41,6 +62,35 @@ func (r *Roster) Attend(stream stream) error {
 		}
 		if err := r.heed(stream, s, request); err != nil {
 			return err
+		}
+	}
+}
+
+// Announce tells every agent which edges the zone has now.
+func (r *Roster) Announce() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	close(r.announced)
+	r.announced = make(chan struct{})
+}
+
+func (r *Roster) announcement() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.announced
+}
+
+// announce passes announcements on to one agent until ctx or its stream ends.
+func (r *Roster) announce(ctx context.Context, stream stream, s *session, next <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-next:
+		}
+		next = r.announcement()
+		if stream.Send(r.answer(s)) != nil {
+			return // whoever reads the stream hears why
 		}
 	}
 }

@@ -12,5 +12,9 @@
 // ([Config.Report]), another takes them to the disk. Both take the newest state, so changes that come
 // faster than they go coalesce, and none waits for the disk.
 //
+// A zone may have several edges. Each answers for the workloads whose agents attend with it and tells the
+// others of them ([Roster.Follow]); what it hears of theirs stands in the same table ([Roster.Heed]), so that
+// every edge's proxies know every workload. When an edge is lost, the others look after its workloads.
+//
 // Methods may be called from any goroutine, Attend by gRPC; Run must run for changes to travel.
 package roster

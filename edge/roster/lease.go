@@ -57,7 +57,7 @@ func (r *Roster) due() map[string]string {
 	defer r.mu.Unlock()
 	due, now := map[string]string{}, r.config.Now()
 	for name, e := range r.rows {
-		if e.session == nil && !now.Before(e.due) {
+		if e.unattended() && !now.Before(e.due) {
 			due[name] = addressOf(e.workload.Registration)
 		}
 	}
@@ -76,7 +76,7 @@ func (r *Roster) probed(name string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e, now := r.rows[name], r.config.Now()
-	if e == nil || e.session != nil {
+	if e == nil || !e.unattended() {
 		return
 	}
 	e.due = now.Add(r.config.Lease)

@@ -25,7 +25,7 @@ type Config struct {
 	Publish func(upserts []*Workload, gone []string)
 	// NodeID is the node identifier that a workload's Envoy must use.
 	NodeID func(*Workload) string
-	// Settle returns when the proxies have acknowledged everything published before, or ctx ends.
+	// Settle returns when the proxies of all edges have acknowledged everything published before, or ctx ends.
 	Settle func(ctx context.Context) error
 	// Report tells the hub; see [feed.Client.Report].
 	Report func(*feedpb.ReportRequest)
@@ -55,6 +55,8 @@ type Roster struct {
 	taken     chan struct{} // closed when what was taken last is published
 	next      chan struct{} // the same for what is in changed
 	unsaved   map[string]struct{}
+	followers map[*Follower]struct{}
+	announced chan struct{} // closed when agents should hear of the zone's edges anew
 
 	wake, save chan struct{}
 }
@@ -68,6 +70,7 @@ func New(config Config) (*Roster, error) {
 	r := &Roster{
 		config: config, rows: map[string]*entry{}, instances: map[string]string{},
 		changed: map[string]struct{}{}, taken: make(chan struct{}), next: make(chan struct{}), unsaved: map[string]struct{}{},
+		followers: map[*Follower]struct{}{}, announced: make(chan struct{}),
 		wake: make(chan struct{}, 1), save: make(chan struct{}, 1),
 	}
 	close(r.taken)
@@ -95,6 +98,10 @@ func (r *Roster) Run(ctx context.Context) error {
 func (r *Roster) touch(name string) {
 	r.changed[name] = struct{}{}
 	signal(r.wake)
+	for f := range r.followers {
+		f.dirty[name] = struct{}{}
+		signal(f.wake)
+	}
 }
 
 // Flushed returns a channel that is closed when everything changed so far is published.

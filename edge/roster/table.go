@@ -18,8 +18,12 @@ type entry struct {
 	published *Workload
 	// health is what the agent said last.
 	health *machinepb.Health
-	// session is the agent's newest stream; nil while no agent attends.
+	// session is the agent's newest stream; nil while no agent attends here.
 	session *session
+	// keeper is the sibling edge that answers for the workload; empty means that this one does.
+	keeper string
+	// since is when the agent's attendance began, here or at the keeper; zero while it attends nowhere.
+	since time.Time
 	// due is when a workload without an agent is looked after.
 	due time.Time
 	// lost is since when its proxy cannot be reached; zero when it can.
@@ -63,6 +67,7 @@ func (r *Roster) register(who admission.Caller, w *machinepb.Workload, health *m
 		r.rows[name], r.instances[w.Instance] = e, name
 	}
 	e.session, e.lost, e.leaving = &session{name}, time.Time{}, false
+	e.keeper, e.since = "", r.config.Now()
 	if health != nil {
 		e.health = health
 	}
@@ -108,10 +113,20 @@ func (r *Roster) end(s *session) {
 		r.remove(s.name)
 		return
 	}
-	e.session, e.due = nil, r.config.Now().Add(r.config.Lease)
-	e.refresh(e.workload.Registration)
-	r.touch(s.name)
+	e.session = nil
+	r.leaveAlone(s.name, e, r.config.Now().Add(r.config.Lease))
 }
+
+// leaveAlone makes a workload one that nobody attends, to be looked after when it is due; the caller holds
+// the lock.
+func (r *Roster) leaveAlone(name string, e *entry, due time.Time) {
+	e.keeper, e.since, e.due = "", time.Time{}, due
+	e.refresh(e.workload.Registration)
+	r.touch(name)
+}
+
+// unattended tells whether it is for this edge to look after the workload.
+func (e *entry) unattended() bool { return e.session == nil && e.keeper == "" }
 
 // remove takes a row out; the caller holds the lock.
 func (r *Roster) remove(name string) {

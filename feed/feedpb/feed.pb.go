@@ -31,6 +31,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Extent is what `workloads` leaves out.
+type ReportRequest_Extent int32
+
+const (
+	// Nothing of this edge's with `reset`, what did not change without.
+	ReportRequest_OWN ReportRequest_Extent = 0
+	// Everything, with `reset`: another edge of the cluster leads and tells, or this one does not know yet.
+	ReportRequest_UNKNOWN ReportRequest_Extent = 1
+	// Nothing of the whole zone, whichever edge told of it before: this edge leads.
+	ReportRequest_ZONE ReportRequest_Extent = 2
+)
+
+// Enum value maps for ReportRequest_Extent.
+var (
+	ReportRequest_Extent_name = map[int32]string{
+		0: "OWN",
+		1: "UNKNOWN",
+		2: "ZONE",
+	}
+	ReportRequest_Extent_value = map[string]int32{
+		"OWN":     0,
+		"UNKNOWN": 1,
+		"ZONE":    2,
+	}
+)
+
+func (x ReportRequest_Extent) Enum() *ReportRequest_Extent {
+	p := new(ReportRequest_Extent)
+	*p = x
+	return p
+}
+
+func (x ReportRequest_Extent) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ReportRequest_Extent) Descriptor() protoreflect.EnumDescriptor {
+	return file_feed_feedpb_feed_proto_enumTypes[0].Descriptor()
+}
+
+func (ReportRequest_Extent) Type() protoreflect.EnumType {
+	return &file_feed_feedpb_feed_proto_enumTypes[0]
+}
+
+func (x ReportRequest_Extent) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ReportRequest_Extent.Descriptor instead.
+func (ReportRequest_Extent) EnumDescriptor() ([]byte, []int) {
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{14, 0}
+}
+
 type AdmitRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Join token, whole; empty on renewal.
@@ -658,7 +711,11 @@ type ZoneInfo struct {
 	// "machines" or "kubernetes".
 	Type string `protobuf:"bytes,6,opt,name=type,proto3" json:"type,omitempty"`
 	// In a cluster: which namespace belongs to which workspace. Others are left alone.
-	Claims        []*Claim `protobuf:"bytes,7,rep,name=claims,proto3" json:"claims,omitempty"`
+	Claims []*Claim `protobuf:"bytes,7,rep,name=claims,proto3" json:"claims,omitempty"`
+	// Edges of the zone that agents can reach, also those that are away for the moment.
+	Edges []*ZoneEdge `protobuf:"bytes,8,rep,name=edges,proto3" json:"edges,omitempty"`
+	// Ways from this zone into others with which it shares a workspace.
+	Paths         []*Path `protobuf:"bytes,9,rep,name=paths,proto3" json:"paths,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -742,6 +799,128 @@ func (x *ZoneInfo) GetClaims() []*Claim {
 	return nil
 }
 
+func (x *ZoneInfo) GetEdges() []*ZoneEdge {
+	if x != nil {
+		return x.Edges
+	}
+	return nil
+}
+
+func (x *ZoneInfo) GetPaths() []*Path {
+	if x != nil {
+		return x.Paths
+	}
+	return nil
+}
+
+// Path leads into another zone.
+type Path struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Zone  string                 `protobuf:"bytes,1,opt,name=zone,proto3" json:"zone,omitempty"`
+	// East-west gateways, "host:port".
+	Addresses     []string `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Path) Reset() {
+	*x = Path{}
+	mi := &file_feed_feedpb_feed_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Path) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Path) ProtoMessage() {}
+
+func (x *Path) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_feedpb_feed_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Path.ProtoReflect.Descriptor instead.
+func (*Path) Descriptor() ([]byte, []int) {
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Path) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *Path) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+// ZoneEdge is an edge as its siblings and agents find it.
+type ZoneEdge struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// "host:port".
+	Addresses     []string `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ZoneEdge) Reset() {
+	*x = ZoneEdge{}
+	mi := &file_feed_feedpb_feed_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ZoneEdge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ZoneEdge) ProtoMessage() {}
+
+func (x *ZoneEdge) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_feedpb_feed_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ZoneEdge.ProtoReflect.Descriptor instead.
+func (*ZoneEdge) Descriptor() ([]byte, []int) {
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ZoneEdge) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ZoneEdge) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
 // Claim says that a namespace of a cluster belongs to a workspace.
 type Claim struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -753,7 +932,7 @@ type Claim struct {
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[9]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -765,7 +944,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[9]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -778,7 +957,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{9}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Claim) GetNamespace() string {
@@ -823,7 +1002,7 @@ type Workload struct {
 
 func (x *Workload) Reset() {
 	*x = Workload{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[10]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -835,7 +1014,7 @@ func (x *Workload) String() string {
 func (*Workload) ProtoMessage() {}
 
 func (x *Workload) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[10]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -848,7 +1027,7 @@ func (x *Workload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Workload.ProtoReflect.Descriptor instead.
 func (*Workload) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{10}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Workload) GetName() string {
@@ -969,7 +1148,7 @@ type Port struct {
 
 func (x *Port) Reset() {
 	*x = Port{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[11]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -981,7 +1160,7 @@ func (x *Port) String() string {
 func (*Port) ProtoMessage() {}
 
 func (x *Port) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[11]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -994,7 +1173,7 @@ func (x *Port) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Port.ProtoReflect.Descriptor instead.
 func (*Port) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{11}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Port) GetPort() uint32 {
@@ -1034,14 +1213,15 @@ type ReportRequest struct {
 	Conditions    []*Condition `protobuf:"bytes,7,rep,name=conditions,proto3" json:"conditions,omitempty"`
 	ConditionsSet bool         `protobuf:"varint,8,opt,name=conditions_set,json=conditionsSet,proto3" json:"conditions_set,omitempty"`
 	// Counts up; the hub answers with the newest it has taken.
-	Sequence      uint64 `protobuf:"varint,9,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Sequence      uint64               `protobuf:"varint,9,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Extent        ReportRequest_Extent `protobuf:"varint,10,opt,name=extent,proto3,enum=isthmus.feed.v1.ReportRequest_Extent" json:"extent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[12]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1233,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[12]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1246,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{12}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ReportRequest) GetHello() *ReportRequest_Hello {
@@ -1132,6 +1312,13 @@ func (x *ReportRequest) GetSequence() uint64 {
 	return 0
 }
 
+func (x *ReportRequest) GetExtent() ReportRequest_Extent {
+	if x != nil {
+		return x.Extent
+	}
+	return ReportRequest_OWN
+}
+
 type Receipt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Revision acknowledged by all the proxies named.
@@ -1145,7 +1332,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[13]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1157,7 +1344,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[13]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1170,7 +1357,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{13}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Receipt) GetRevision() int64 {
@@ -1211,7 +1398,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[14]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1223,7 +1410,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[14]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1236,7 +1423,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{14}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Rejection) GetResource() string {
@@ -1292,7 +1479,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1491,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1504,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{15}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Condition) GetType() string {
@@ -1350,7 +1537,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1362,7 +1549,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1375,7 +1562,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{16}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReportResponse) GetSequence() uint64 {
@@ -1395,7 +1582,7 @@ type RedeemRequest struct {
 
 func (x *RedeemRequest) Reset() {
 	*x = RedeemRequest{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1407,7 +1594,7 @@ func (x *RedeemRequest) String() string {
 func (*RedeemRequest) ProtoMessage() {}
 
 func (x *RedeemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1420,7 +1607,7 @@ func (x *RedeemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemRequest.ProtoReflect.Descriptor instead.
 func (*RedeemRequest) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{17}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RedeemRequest) GetTokenName() string {
@@ -1445,7 +1632,7 @@ type RedeemResponse struct {
 
 func (x *RedeemResponse) Reset() {
 	*x = RedeemResponse{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1457,7 +1644,7 @@ func (x *RedeemResponse) String() string {
 func (*RedeemResponse) ProtoMessage() {}
 
 func (x *RedeemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1470,7 +1657,7 @@ func (x *RedeemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemResponse.ProtoReflect.Descriptor instead.
 func (*RedeemResponse) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{18}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{20}
 }
 
 type ConfigureRequest_Hello struct {
@@ -1491,7 +1678,7 @@ type ConfigureRequest_Hello struct {
 
 func (x *ConfigureRequest_Hello) Reset() {
 	*x = ConfigureRequest_Hello{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1503,7 +1690,7 @@ func (x *ConfigureRequest_Hello) String() string {
 func (*ConfigureRequest_Hello) ProtoMessage() {}
 
 func (x *ConfigureRequest_Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1578,7 +1765,7 @@ type ReportRequest_Hello struct {
 
 func (x *ReportRequest_Hello) Reset() {
 	*x = ReportRequest_Hello{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[24]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1590,7 +1777,7 @@ func (x *ReportRequest_Hello) String() string {
 func (*ReportRequest_Hello) ProtoMessage() {}
 
 func (x *ReportRequest_Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[24]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1603,7 +1790,7 @@ func (x *ReportRequest_Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest_Hello.ProtoReflect.Descriptor instead.
 func (*ReportRequest_Hello) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{12, 0}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{14, 0}
 }
 
 func (x *ReportRequest_Hello) GetZone() string {
@@ -1687,7 +1874,7 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"\tworkspace\x18\x05 \x01(\tR\tworkspace\x12\x18\n" +
 	"\aservice\x18\x06 \x01(\tR\aservice\x12\x1d\n" +
 	"\n" +
-	"key_sha256\x18\a \x01(\tR\tkeySha256\"\xc8\x01\n" +
+	"key_sha256\x18\a \x01(\tR\tkeySha256\"\xa6\x02\n" +
 	"\bZoneInfo\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12\x12\n" +
@@ -1697,7 +1884,15 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"workspaces\x18\x05 \x03(\tR\n" +
 	"workspaces\x12\x12\n" +
 	"\x04type\x18\x06 \x01(\tR\x04type\x12.\n" +
-	"\x06claims\x18\a \x03(\v2\x16.isthmus.feed.v1.ClaimR\x06claims\"C\n" +
+	"\x06claims\x18\a \x03(\v2\x16.isthmus.feed.v1.ClaimR\x06claims\x12/\n" +
+	"\x05edges\x18\b \x03(\v2\x19.isthmus.feed.v1.ZoneEdgeR\x05edges\x12+\n" +
+	"\x05paths\x18\t \x03(\v2\x15.isthmus.feed.v1.PathR\x05paths\"8\n" +
+	"\x04Path\x12\x12\n" +
+	"\x04zone\x18\x01 \x01(\tR\x04zone\x12\x1c\n" +
+	"\taddresses\x18\x02 \x03(\tR\taddresses\"<\n" +
+	"\bZoneEdge\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
+	"\taddresses\x18\x02 \x03(\tR\taddresses\"C\n" +
 	"\x05Claim\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1c\n" +
 	"\tworkspace\x18\x02 \x01(\tR\tworkspace\"\xf0\x04\n" +
@@ -1727,7 +1922,7 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"\x04Port\x12\x12\n" +
 	"\x04port\x18\x01 \x01(\rR\x04port\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x01(\tR\bprotocol\x12\x16\n" +
-	"\x06target\x18\x03 \x01(\rR\x06target\"\xe3\x03\n" +
+	"\x06target\x18\x03 \x01(\rR\x06target\"\xcc\x04\n" +
 	"\rReportRequest\x12:\n" +
 	"\x05hello\x18\x01 \x01(\v2$.isthmus.feed.v1.ReportRequest.HelloR\x05hello\x12\x14\n" +
 	"\x05reset\x18\x02 \x01(\bR\x05reset\x127\n" +
@@ -1741,10 +1936,16 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"conditions\x18\a \x03(\v2\x1a.isthmus.feed.v1.ConditionR\n" +
 	"conditions\x12%\n" +
 	"\x0econditions_set\x18\b \x01(\bR\rconditionsSet\x12\x1a\n" +
-	"\bsequence\x18\t \x01(\x04R\bsequence\x1a/\n" +
+	"\bsequence\x18\t \x01(\x04R\bsequence\x12=\n" +
+	"\x06extent\x18\n" +
+	" \x01(\x0e2%.isthmus.feed.v1.ReportRequest.ExtentR\x06extent\x1a/\n" +
 	"\x05Hello\x12\x12\n" +
 	"\x04zone\x18\x01 \x01(\tR\x04zone\x12\x12\n" +
-	"\x04edge\x18\x02 \x01(\tR\x04edge\"S\n" +
+	"\x04edge\x18\x02 \x01(\tR\x04edge\"(\n" +
+	"\x06Extent\x12\a\n" +
+	"\x03OWN\x10\x00\x12\v\n" +
+	"\aUNKNOWN\x10\x01\x12\b\n" +
+	"\x04ZONE\x10\x02\"S\n" +
 	"\aReceipt\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x18\n" +
 	"\aproxies\x18\x02 \x03(\tR\aproxies\x12\x12\n" +
@@ -1786,68 +1987,75 @@ func file_feed_feedpb_feed_proto_rawDescGZIP() []byte {
 	return file_feed_feedpb_feed_proto_rawDescData
 }
 
-var file_feed_feedpb_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_feed_feedpb_feed_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_feed_feedpb_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_feed_feedpb_feed_proto_goTypes = []any{
-	(*AdmitRequest)(nil),           // 0: isthmus.feed.v1.AdmitRequest
-	(*AdmitResponse)(nil),          // 1: isthmus.feed.v1.AdmitResponse
-	(*ConfigureRequest)(nil),       // 2: isthmus.feed.v1.ConfigureRequest
-	(*ConfigureResponse)(nil),      // 3: isthmus.feed.v1.ConfigureResponse
-	(*Resource)(nil),               // 4: isthmus.feed.v1.Resource
-	(*Origin)(nil),                 // 5: isthmus.feed.v1.Origin
-	(*Secret)(nil),                 // 6: isthmus.feed.v1.Secret
-	(*Token)(nil),                  // 7: isthmus.feed.v1.Token
-	(*ZoneInfo)(nil),               // 8: isthmus.feed.v1.ZoneInfo
-	(*Claim)(nil),                  // 9: isthmus.feed.v1.Claim
-	(*Workload)(nil),               // 10: isthmus.feed.v1.Workload
-	(*Port)(nil),                   // 11: isthmus.feed.v1.Port
-	(*ReportRequest)(nil),          // 12: isthmus.feed.v1.ReportRequest
-	(*Receipt)(nil),                // 13: isthmus.feed.v1.Receipt
-	(*Rejection)(nil),              // 14: isthmus.feed.v1.Rejection
-	(*Condition)(nil),              // 15: isthmus.feed.v1.Condition
-	(*ReportResponse)(nil),         // 16: isthmus.feed.v1.ReportResponse
-	(*RedeemRequest)(nil),          // 17: isthmus.feed.v1.RedeemRequest
-	(*RedeemResponse)(nil),         // 18: isthmus.feed.v1.RedeemResponse
-	(*ConfigureRequest_Hello)(nil), // 19: isthmus.feed.v1.ConfigureRequest.Hello
-	nil,                            // 20: isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
-	nil,                            // 21: isthmus.feed.v1.Resource.LabelsEntry
-	nil,                            // 22: isthmus.feed.v1.Workload.LabelsEntry
-	nil,                            // 23: isthmus.feed.v1.Workload.SelectorEntry
-	(*ReportRequest_Hello)(nil),    // 24: isthmus.feed.v1.ReportRequest.Hello
-	(*timestamppb.Timestamp)(nil),  // 25: google.protobuf.Timestamp
-	(*anypb.Any)(nil),              // 26: google.protobuf.Any
+	(ReportRequest_Extent)(0),      // 0: isthmus.feed.v1.ReportRequest.Extent
+	(*AdmitRequest)(nil),           // 1: isthmus.feed.v1.AdmitRequest
+	(*AdmitResponse)(nil),          // 2: isthmus.feed.v1.AdmitResponse
+	(*ConfigureRequest)(nil),       // 3: isthmus.feed.v1.ConfigureRequest
+	(*ConfigureResponse)(nil),      // 4: isthmus.feed.v1.ConfigureResponse
+	(*Resource)(nil),               // 5: isthmus.feed.v1.Resource
+	(*Origin)(nil),                 // 6: isthmus.feed.v1.Origin
+	(*Secret)(nil),                 // 7: isthmus.feed.v1.Secret
+	(*Token)(nil),                  // 8: isthmus.feed.v1.Token
+	(*ZoneInfo)(nil),               // 9: isthmus.feed.v1.ZoneInfo
+	(*Path)(nil),                   // 10: isthmus.feed.v1.Path
+	(*ZoneEdge)(nil),               // 11: isthmus.feed.v1.ZoneEdge
+	(*Claim)(nil),                  // 12: isthmus.feed.v1.Claim
+	(*Workload)(nil),               // 13: isthmus.feed.v1.Workload
+	(*Port)(nil),                   // 14: isthmus.feed.v1.Port
+	(*ReportRequest)(nil),          // 15: isthmus.feed.v1.ReportRequest
+	(*Receipt)(nil),                // 16: isthmus.feed.v1.Receipt
+	(*Rejection)(nil),              // 17: isthmus.feed.v1.Rejection
+	(*Condition)(nil),              // 18: isthmus.feed.v1.Condition
+	(*ReportResponse)(nil),         // 19: isthmus.feed.v1.ReportResponse
+	(*RedeemRequest)(nil),          // 20: isthmus.feed.v1.RedeemRequest
+	(*RedeemResponse)(nil),         // 21: isthmus.feed.v1.RedeemResponse
+	(*ConfigureRequest_Hello)(nil), // 22: isthmus.feed.v1.ConfigureRequest.Hello
+	nil,                            // 23: isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
+	nil,                            // 24: isthmus.feed.v1.Resource.LabelsEntry
+	nil,                            // 25: isthmus.feed.v1.Workload.LabelsEntry
+	nil,                            // 26: isthmus.feed.v1.Workload.SelectorEntry
+	(*ReportRequest_Hello)(nil),    // 27: isthmus.feed.v1.ReportRequest.Hello
+	(*timestamppb.Timestamp)(nil),  // 28: google.protobuf.Timestamp
+	(*anypb.Any)(nil),              // 29: google.protobuf.Any
 }
 var file_feed_feedpb_feed_proto_depIdxs = []int32{
-	19, // 0: isthmus.feed.v1.ConfigureRequest.hello:type_name -> isthmus.feed.v1.ConfigureRequest.Hello
-	4,  // 1: isthmus.feed.v1.ConfigureResponse.resources:type_name -> isthmus.feed.v1.Resource
-	25, // 2: isthmus.feed.v1.ConfigureResponse.committed:type_name -> google.protobuf.Timestamp
-	26, // 3: isthmus.feed.v1.Resource.body:type_name -> google.protobuf.Any
-	21, // 4: isthmus.feed.v1.Resource.labels:type_name -> isthmus.feed.v1.Resource.LabelsEntry
-	5,  // 5: isthmus.feed.v1.Resource.origins:type_name -> isthmus.feed.v1.Origin
-	25, // 6: isthmus.feed.v1.Token.expires:type_name -> google.protobuf.Timestamp
-	9,  // 7: isthmus.feed.v1.ZoneInfo.claims:type_name -> isthmus.feed.v1.Claim
-	11, // 8: isthmus.feed.v1.Workload.ports:type_name -> isthmus.feed.v1.Port
-	22, // 9: isthmus.feed.v1.Workload.labels:type_name -> isthmus.feed.v1.Workload.LabelsEntry
-	23, // 10: isthmus.feed.v1.Workload.selector:type_name -> isthmus.feed.v1.Workload.SelectorEntry
-	24, // 11: isthmus.feed.v1.ReportRequest.hello:type_name -> isthmus.feed.v1.ReportRequest.Hello
-	10, // 12: isthmus.feed.v1.ReportRequest.workloads:type_name -> isthmus.feed.v1.Workload
-	13, // 13: isthmus.feed.v1.ReportRequest.receipts:type_name -> isthmus.feed.v1.Receipt
-	14, // 14: isthmus.feed.v1.ReportRequest.rejections:type_name -> isthmus.feed.v1.Rejection
-	15, // 15: isthmus.feed.v1.ReportRequest.conditions:type_name -> isthmus.feed.v1.Condition
-	5,  // 16: isthmus.feed.v1.Rejection.origins:type_name -> isthmus.feed.v1.Origin
-	20, // 17: isthmus.feed.v1.ConfigureRequest.Hello.initial_versions:type_name -> isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
-	0,  // 18: isthmus.feed.v1.Feed.Admit:input_type -> isthmus.feed.v1.AdmitRequest
-	2,  // 19: isthmus.feed.v1.Feed.Configure:input_type -> isthmus.feed.v1.ConfigureRequest
-	12, // 20: isthmus.feed.v1.Feed.Report:input_type -> isthmus.feed.v1.ReportRequest
-	17, // 21: isthmus.feed.v1.Feed.Redeem:input_type -> isthmus.feed.v1.RedeemRequest
-	1,  // 22: isthmus.feed.v1.Feed.Admit:output_type -> isthmus.feed.v1.AdmitResponse
-	3,  // 23: isthmus.feed.v1.Feed.Configure:output_type -> isthmus.feed.v1.ConfigureResponse
-	16, // 24: isthmus.feed.v1.Feed.Report:output_type -> isthmus.feed.v1.ReportResponse
-	18, // 25: isthmus.feed.v1.Feed.Redeem:output_type -> isthmus.feed.v1.RedeemResponse
-	22, // [22:26] is the sub-list for method output_type
-	18, // [18:22] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	22, // 0: isthmus.feed.v1.ConfigureRequest.hello:type_name -> isthmus.feed.v1.ConfigureRequest.Hello
+	5,  // 1: isthmus.feed.v1.ConfigureResponse.resources:type_name -> isthmus.feed.v1.Resource
+	28, // 2: isthmus.feed.v1.ConfigureResponse.committed:type_name -> google.protobuf.Timestamp
+	29, // 3: isthmus.feed.v1.Resource.body:type_name -> google.protobuf.Any
+	24, // 4: isthmus.feed.v1.Resource.labels:type_name -> isthmus.feed.v1.Resource.LabelsEntry
+	6,  // 5: isthmus.feed.v1.Resource.origins:type_name -> isthmus.feed.v1.Origin
+	28, // 6: isthmus.feed.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	12, // 7: isthmus.feed.v1.ZoneInfo.claims:type_name -> isthmus.feed.v1.Claim
+	11, // 8: isthmus.feed.v1.ZoneInfo.edges:type_name -> isthmus.feed.v1.ZoneEdge
+	10, // 9: isthmus.feed.v1.ZoneInfo.paths:type_name -> isthmus.feed.v1.Path
+	14, // 10: isthmus.feed.v1.Workload.ports:type_name -> isthmus.feed.v1.Port
+	25, // 11: isthmus.feed.v1.Workload.labels:type_name -> isthmus.feed.v1.Workload.LabelsEntry
+	26, // 12: isthmus.feed.v1.Workload.selector:type_name -> isthmus.feed.v1.Workload.SelectorEntry
+	27, // 13: isthmus.feed.v1.ReportRequest.hello:type_name -> isthmus.feed.v1.ReportRequest.Hello
+	13, // 14: isthmus.feed.v1.ReportRequest.workloads:type_name -> isthmus.feed.v1.Workload
+	16, // 15: isthmus.feed.v1.ReportRequest.receipts:type_name -> isthmus.feed.v1.Receipt
+	17, // 16: isthmus.feed.v1.ReportRequest.rejections:type_name -> isthmus.feed.v1.Rejection
+	18, // 17: isthmus.feed.v1.ReportRequest.conditions:type_name -> isthmus.feed.v1.Condition
+	0,  // 18: isthmus.feed.v1.ReportRequest.extent:type_name -> isthmus.feed.v1.ReportRequest.Extent
+	6,  // 19: isthmus.feed.v1.Rejection.origins:type_name -> isthmus.feed.v1.Origin
+	23, // 20: isthmus.feed.v1.ConfigureRequest.Hello.initial_versions:type_name -> isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
+	1,  // 21: isthmus.feed.v1.Feed.Admit:input_type -> isthmus.feed.v1.AdmitRequest
+	3,  // 22: isthmus.feed.v1.Feed.Configure:input_type -> isthmus.feed.v1.ConfigureRequest
+	15, // 23: isthmus.feed.v1.Feed.Report:input_type -> isthmus.feed.v1.ReportRequest
+	20, // 24: isthmus.feed.v1.Feed.Redeem:input_type -> isthmus.feed.v1.RedeemRequest
+	2,  // 25: isthmus.feed.v1.Feed.Admit:output_type -> isthmus.feed.v1.AdmitResponse
+	4,  // 26: isthmus.feed.v1.Feed.Configure:output_type -> isthmus.feed.v1.ConfigureResponse
+	19, // 27: isthmus.feed.v1.Feed.Report:output_type -> isthmus.feed.v1.ReportResponse
+	21, // 28: isthmus.feed.v1.Feed.Redeem:output_type -> isthmus.feed.v1.RedeemResponse
+	25, // [25:29] is the sub-list for method output_type
+	21, // [21:25] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_feed_feedpb_feed_proto_init() }
@@ -1860,13 +2068,14 @@ func file_feed_feedpb_feed_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_feed_feedpb_feed_proto_rawDesc), len(file_feed_feedpb_feed_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   25,
+			NumEnums:      1,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_feed_feedpb_feed_proto_goTypes,
 		DependencyIndexes: file_feed_feedpb_feed_proto_depIdxs,
+		EnumInfos:         file_feed_feedpb_feed_proto_enumTypes,
 		MessageInfos:      file_feed_feedpb_feed_proto_msgTypes,
 	}.Build()
 	File_feed_feedpb_feed_proto = out.File

@@ -2,7 +2,8 @@
 // revision each runs, and what proxies refused.
 //
 // It is live state, held in memory, owned by the edges: an edge's first report of a connection
-// replaces what it said before. An edge that goes away keeps its workloads here, shown as not connected.
+// replaces what it said before. An edge that goes away keeps its workloads here, shown as not connected. Of the
+// edges of a cluster one leads and tells all workloads; what the others do not mention is not gone.
 //
 // What the compiler sees of it is only the shape of services, [compiler.Discovered]: ports, versions,
 // zones, labels, and whether a zone has a healthy workload. Health and the coming and going of single

@@ -16,6 +16,7 @@ func (i *Inventory) EdgeConnected(zone, name string, hello *feedpb.ConfigureRequ
 		e := z.edge(name)
 		e.connected, e.accepted = true, 0
 		e.advertise, e.version = hello.Advertise, hello.Version
+		i.enrol(zone)
 		i.redisplay(zone, z, name)
 	})
 	i.config.Events.ZoneChanged(zone)
@@ -24,7 +25,8 @@ func (i *Inventory) EdgeConnected(zone, name string, hello *feedpb.ConfigureRequ
 // EdgeGone notes that an edge went away. Its workloads stay.
 func (i *Inventory) EdgeGone(zone, name string) {
 	i.change(zone, func(z *zoneRecord) {
-		z.edge(name).connected = false
+		e := z.edge(name)
+		e.connected, e.gone = false, i.config.Now()
 		i.redisplay(zone, z, name)
 	})
 	i.config.Events.ZoneChanged(zone)

@@ -20,6 +20,7 @@ type saved struct {
 	Format   int            `json:"format"`
 	Revision int64          `json:"revision"`
 	Services []savedService `json:"services"`
+	Zones    []savedZone    `json:"zones,omitempty"`
 }
 
 type savedService struct {
@@ -41,7 +42,7 @@ func (i *Inventory) Save(revision int64) error {
 func (i *Inventory) snapshot(revision int64) saved {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	all := saved{Format: fileFormat, Revision: revision}
+	all := saved{Format: fileFormat, Revision: revision, Zones: i.savedZones()}
 	for key, traits := range i.shapes.services {
 		sorted := slices.SortedFunc(maps.Keys(traits), func(a, b trait) int {
 			return strings.Compare(a.Zone+a.Version+a.Ports+a.Labels, b.Zone+b.Version+b.Ports+b.Labels)

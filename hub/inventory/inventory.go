@@ -47,6 +47,7 @@ type Inventory struct {
 	views    *display
 	zones    map[string]*zoneRecord
 	shapes   *shapes
+	roll     roll
 	refusals *refusals
 }
 
@@ -59,10 +60,11 @@ type zoneRecord struct {
 }
 
 type edgeRecord struct {
-	// connected is whether a configuration stream is open; reported, whether it ever sent a report
-	// since this hub started.
+	// connected is whether a configuration stream is open; reported, whether it told all it has of the
+	// zone's workloads since this hub started.
 	connected, reported bool
 	accepted            int64
+	gone                time.Time // when it was connected last; of no meaning while it is
 	advertise           []string
 	version             string
 	conditions          []*feedpb.Condition
@@ -90,8 +92,9 @@ func Open(config Config) (*Inventory, error) {
 	}
 	i := &Inventory{
 		config: config, changed: make(chan struct{}, 1), saved: file.Revision, views: newDisplay(),
-		zones: map[string]*zoneRecord{}, shapes: newShapes(config.Now, file.Services), refusals: newRefusals(),
+		zones: map[string]*zoneRecord{}, shapes: newShapes(config.Now, file.Services), refusals: newRefusals(), roll: newRoll(),
 	}
+	i.restore(file.Zones)
 	i.notify()
 	return i, nil
 }
@@ -123,13 +126,20 @@ func (i *Inventory) Run(ctx context.Context) error {
 const sweepEvery = 10 * time.Second
 
 // Sweep lets go of shapes that nobody gave for longer than Linger, in zones that have an edge to
-// tell: while no edge reports, nothing is known to be gone.
+// tell: while no edge reports, nothing is known to be gone. It also forgets edges that have been away for a day.
 func (i *Inventory) Sweep() {
+	for _, zone := range i.expire() {
+		i.config.Events.ZoneChanged(zone)
+	}
+}
+
+func (i *Inventory) expire() (fewerEdges []string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.shapes.expire(i.config.Linger, i.reporting) {
 		i.notify()
 	}
+	return i.strike()
 }
 
 // reporting tells whether a zone has an edge that is connected and has reported.
@@ -171,6 +181,7 @@ func (i *Inventory) Forget(name string) {
 	if i.shapes.drop(name) {
 		i.notify()
 	}
+	i.enrol(name)
 	i.views.revision(name)
 }
 

@@ -1,7 +1,6 @@
 package inventory
 
 import (
-	"maps"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -9,7 +8,8 @@ import (
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
-// Report folds an edge's report in. With reset it is everything the edge knows.
+// Report folds an edge's report in. With reset it is everything the edge knows; what it leaves out of the
+// zone's workloads, its extent says.
 func (i *Inventory) Report(zone, name string, report *feedpb.ReportRequest) {
 	var told told
 	i.change(zone, func(z *zoneRecord) { told = i.fold(zone, z, name, report) })
@@ -35,11 +35,16 @@ func (i *Inventory) fold(zone string, z *zoneRecord, name string, report *feedpb
 	e := z.edge(name)
 	t := told{progressed: report.Reset_ || len(report.Receipts) > 0}
 	if report.Reset_ {
-		e.reported = true
-		i.reset(zone, z, name, report)
+		e.reported = false
+		i.resetProxies(zone, z, name)
 		t.rejected = i.refusals.reset(edgeKey{zone, name}, report.Rejections)
 	} else {
 		t.rejected = i.refusals.take(edgeKey{zone, name}, report.Rejections)
+	}
+	whole := isWhole(report)
+	if whole {
+		e.reported = true
+		i.resetWorkloads(zone, z, name, report)
 	}
 	for _, w := range report.Workloads {
 		i.put(zone, z, name, w)
@@ -47,7 +52,7 @@ func (i *Inventory) fold(zone string, z *zoneRecord, name string, report *feedpb
 	for _, w := range report.WorkloadsGone {
 		i.remove(zone, z, name, w)
 	}
-	if report.Reset_ {
+	if whole {
 		i.shapes.hear(zone)
 	}
 	i.receive(zone, z, name, report.Receipts)
@@ -64,17 +69,31 @@ func (i *Inventory) fold(zone string, z *zoneRecord, name string, report *feedpb
 
 func equal(a, b *feedpb.Condition) bool { return proto.Equal(a, b) }
 
-// reset removes what an edge answered for and no longer mentions.
-func (i *Inventory) reset(zone string, z *zoneRecord, name string, report *feedpb.ReportRequest) {
+// isWhole is whether a workload that a report leaves out is none of its edge's. The first report of an edge
+// that does not lead its cluster leaves out everything: it says nothing about what is there.
+func isWhole(report *feedpb.ReportRequest) bool {
+	return report.Extent == feedpb.ReportRequest_ZONE || report.Reset_ && report.Extent == feedpb.ReportRequest_OWN
+}
+
+// resetWorkloads removes what an edge answers for and no longer mentions. One that leads answers for all,
+// whichever edge led before.
+func (i *Inventory) resetWorkloads(zone string, z *zoneRecord, name string, report *feedpb.ReportRequest) {
 	stays := make(map[string]bool, len(report.Workloads))
 	for _, w := range report.Workloads {
 		stays[w.Name] = true
 	}
-	for w := range maps.Keys(z.workloads) {
+	for w, known := range z.workloads {
+		if report.Extent == feedpb.ReportRequest_ZONE {
+			known.edge = name
+		}
 		if !stays[w] {
 			i.remove(zone, z, name, w)
 		}
 	}
+}
+
+// resetProxies forgets the proxies of an edge, which names them anew.
+func (i *Inventory) resetProxies(zone string, z *zoneRecord, name string) {
 	for p, proxy := range z.proxies {
 		if proxy.edge == name {
 			delete(z.proxies, p)

@@ -174,7 +174,7 @@ func elect(votes map[int32]map[string]int) []compiler.DiscoveredPort {
 	return ports
 }
 
-// Take returns the changes of shape since the last call, for the compiler.
+// Take returns the changes of shape and of edges since the last call, for the compiler.
 func (i *Inventory) Take() []compiler.Change {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -186,6 +186,13 @@ func (i *Inventory) Take() []compiler.Change {
 		}
 		changes = append(changes, change)
 		i.views.services[key] = true
+	}
+	for zone, edges := range i.roll.take(i.zones) {
+		change := compiler.Change{Kind: compiler.KindEdges, Name: zone}
+		if edges != nil {
+			change.Object = edges
+		}
+		changes = append(changes, change)
 	}
 	return changes
 }

@@ -67,6 +67,51 @@ func TestZoneDiesAndComesBack(t *testing.T) {
 	}
 }
 
+// After a restart of the hub, the edge of a cluster that does not lead has nothing to tell. That does not say that
+// the zone is dead, nor, however long it takes until the one that leads is heard, that its services are gone.
+func TestFollowerSaysNothingOfItsZone(t *testing.T) {
+	w := newWorld(t)
+	w.connect("edge-1", workload("reviews-1", "v1"))
+	w.Report("dc2", "edge-9", &feedpb.ReportRequest{Reset_: true, Workloads: []*feedpb.Workload{workload("reviews-3", "v1")}})
+	w.taken()
+	w.save(41)
+
+	w.open()
+	w.taken()
+	w.EdgeConnected("dc1", "edge-2", &feedpb.ConfigureRequest_Hello{Zone: "dc1", Edge: "edge-2"})
+	w.Report("dc1", "edge-2", &feedpb.ReportRequest{Reset_: true, Extent: feedpb.ReportRequest_UNKNOWN, ConditionsSet: true})
+	w.Report("dc1", "edge-2", &feedpb.ReportRequest{ConditionsSet: true})
+	w.advance(linger + time.Second)
+	if got := w.taken(); len(got) > 0 {
+		t.Errorf("a follower was heard, and the compiler is told %+v", got[reviews])
+	}
+	w.Report("dc1", "edge-2", &feedpb.ReportRequest{Extent: feedpb.ReportRequest_ZONE})
+	if got := w.taken()[reviews]; got == nil || got.Places[0].Alive || !got.Places[1].Alive {
+		t.Errorf("it leads a zone with nothing in it, and the compiler is told %+v", got)
+	}
+}
+
+// What an edge of a cluster told stays when it does not lead any more, until its heir tells what there is.
+func TestHeirTellsTheWholeZone(t *testing.T) {
+	w := newWorld(t)
+	w.Report("dc1", "edge-1", &feedpb.ReportRequest{Extent: feedpb.ReportRequest_ZONE, Workloads: []*feedpb.Workload{workload("reviews-1", "v1"), workload("reviews-2", "v1")}})
+	w.Report("dc1", "edge-1", &feedpb.ReportRequest{Reset_: true, Extent: feedpb.ReportRequest_UNKNOWN, ConditionsSet: true})
+	w.Show()
+	if got := w.workloads.names(); len(got) != 2 {
+		t.Errorf("nobody leads, and these are left: %v", got)
+	}
+	w.Report("dc1", "edge-2", &feedpb.ReportRequest{Extent: feedpb.ReportRequest_ZONE, Workloads: []*feedpb.Workload{workload("reviews-2", "v1")}})
+	w.Show()
+	if got := w.workloads.names(); len(got) != 1 || got[0] != "shop/reviews-2" {
+		t.Errorf("the heir told of reviews-2, and these are shown: %v", got)
+	}
+	w.Report("dc1", "edge-2", &feedpb.ReportRequest{WorkloadsGone: []string{"reviews-2"}})
+	w.Show()
+	if got := w.workloads.names(); len(got) != 0 {
+		t.Errorf("the heir said that reviews-2 is gone, and these are shown: %v", got)
+	}
+}
+
 func TestPodsTellIdentitySelectorAndPorts(t *testing.T) {
 	w := newWorld(t)
 	pod := workload("reviews-1", "v1")

@@ -64,6 +64,9 @@ func (w *world) connect(edge string, workloads ...*feedpb.Workload) {
 func (w *world) taken() map[string]*compiler.Discovered {
 	taken := map[string]*compiler.Discovered{}
 	for _, change := range w.Take() {
+		if change.Kind != compiler.KindDiscovered {
+			continue
+		}
 		d, _ := change.Object.(*compiler.Discovered)
 		taken[change.Namespace+"/"+change.Name] = d
 	}

@@ -79,7 +79,7 @@ func (Capture) EnumDescriptor() ([]byte, []int) {
 type JoinRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Token string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
-	// PKCS#10, DER. Names in it are ignored: the identity is the token's.
+	// PKCS#10, DER. It need not name the identity, which is the token's, and may name no other.
 	Csr           []byte `protobuf:"bytes,2,opt,name=csr,proto3" json:"csr,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -32,11 +32,13 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 type MachineClient interface {
 	// Join exchanges a single-use token for a certificate. The token is bound to the key of the request.
-	// Errors: PERMISSION_DENIED (unknown, used by another key, expired, foreign or tampered token),
+	// Errors: PERMISSION_DENIED (unknown, used by another key, expired, foreign or tampered token, or
+	// another's name in the request),
 	// INVALID_ARGUMENT (bad request for a certificate).
 	Join(ctx context.Context, in *JoinRequest, opts ...grpc.CallOption) (*JoinResponse, error)
 	// Renew answers a request for a certificate with the identity of the caller's certificate.
-	// Errors: UNAUTHENTICATED (no certificate), PERMISSION_DENIED (workload unknown to the zone).
+	// Errors: UNAUTHENTICATED (no certificate), PERMISSION_DENIED (workload unknown to the zone, or
+	// another's name in the request).
 	Renew(ctx context.Context, in *RenewRequest, opts ...grpc.CallOption) (*JoinResponse, error)
 	// Attend registers the workload for as long as it lives: the agent says what it serves and how it is,
 	// the edge answers what it made of it. A stream that ends without leave keeps the workload.
@@ -89,11 +91,13 @@ type Machine_AttendClient = grpc.BidiStreamingClient[AttendRequest, AttendRespon
 // for forward compatibility.
 type MachineServer interface {
 	// Join exchanges a single-use token for a certificate. The token is bound to the key of the request.
-	// Errors: PERMISSION_DENIED (unknown, used by another key, expired, foreign or tampered token),
+	// Errors: PERMISSION_DENIED (unknown, used by another key, expired, foreign or tampered token, or
+	// another's name in the request),
 	// INVALID_ARGUMENT (bad request for a certificate).
 	Join(context.Context, *JoinRequest) (*JoinResponse, error)
 	// Renew answers a request for a certificate with the identity of the caller's certificate.
-	// Errors: UNAUTHENTICATED (no certificate), PERMISSION_DENIED (workload unknown to the zone).
+	// Errors: UNAUTHENTICATED (no certificate), PERMISSION_DENIED (workload unknown to the zone, or
+	// another's name in the request).
 	Renew(context.Context, *RenewRequest) (*JoinResponse, error)
 	// Attend registers the workload for as long as it lives: the agent says what it serves and how it is,
 	// the edge answers what it made of it. A stream that ends without leave keeps the workload.

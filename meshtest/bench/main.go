@@ -9,7 +9,7 @@
 //
 // With -profiles, the edge's profiles of heap and CPU are kept for each size.
 //
-//	bench [-proxies 1,100,1000,2000] [-changes 40] [-bin bin] [-profiles DIR]
+//	bench [-proxies 1,100,1000,2000] [-changes 200] [-bin bin] [-profiles DIR]
 package main
 
 import (
@@ -25,7 +25,7 @@ import (
 
 func main() {
 	sizes := flag.String("proxies", "1,100,1000,2000", "numbers of simulated proxies, ascending")
-	changes := flag.Int("changes", 40, "changes measured at each size")
+	changes := flag.Int("changes", 200, "changes measured at each size")
 	bin := flag.String("bin", "bin", "directory of the isthmus program")
 	profiles := flag.String("profiles", "", "directory for the edge's profiles; empty means none")
 	overhead := flag.Bool("overhead", false, "measure requests through Envoys instead of the control plane")

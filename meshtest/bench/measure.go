@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -103,6 +104,7 @@ func measureHealth(s *swarmProcess, size, changes int) (figures, types string, e
 		return "–", "–", nil
 	}
 	var delays []float64
+	sent := map[string]bool{}
 	for i := range changes {
 		healthy := i%2 == 1
 		a, err := s.ask(order{Expect: "svc-00." + workspace + ".mesh", Type: swarm.Endpoints, Health: &healthy})
@@ -110,9 +112,9 @@ func measureHealth(s *swarmProcess, size, changes int) (figures, types string, e
 			return "", "", err
 		}
 		delays = append(delays, float64(a.Last-a.First)/1e6)
-		types = a.Types
+		sent[strings.ReplaceAll(a.Types, typePrefix, "")] = true
 	}
-	return fmt.Sprintf("%.1f / %.1f ms", percentile(delays, 50), percentile(delays, 99)), strings.ReplaceAll(types, typePrefix, ""), nil
+	return fmt.Sprintf("%.1f / %.1f ms", percentile(delays, 50), percentile(delays, 99)), strings.Join(slices.Sorted(maps.Keys(sent)), " or "), nil
 }
 
 // typePrefix says nothing to the reader of a table.
@@ -140,12 +142,13 @@ func measureRestart(w *world, s *swarmProcess) error {
 	return nil
 }
 
+// percentile is the nearest-rank percentile; 0 without values.
 func percentile(values []float64, p int) float64 {
 	if len(values) == 0 {
 		return 0
 	}
 	sorted := slices.Sorted(slices.Values(values))
-	return sorted[min(len(sorted)-1, len(sorted)*p/100)]
+	return sorted[max(0, (len(sorted)*p+99)/100-1)]
 }
 
 func progress(format string, args ...any) {

@@ -100,7 +100,8 @@ func (w *world) connect(ctx context.Context) error {
 	})
 }
 
-// describe creates zone, workspace and the route that the measured changes are made to.
+// describe creates zone, workspace, the services that are in scope of every proxy, and the route that the
+// measured changes are made to.
 func (w *world) describe(ctx context.Context) error {
 	if err := w.create(ctx, "zones", &v1alpha1.Zone{ObjectMeta: metav1.ObjectMeta{Name: zone}, Spec: v1alpha1.ZoneSpec{Type: v1alpha1.ZoneMachines}}); err != nil {
 		return err
@@ -108,19 +109,31 @@ func (w *world) describe(ctx context.Context) error {
 	if err := w.create(ctx, "workspaces", &v1alpha1.Workspace{ObjectMeta: metav1.ObjectMeta{Name: workspace}}); err != nil {
 		return err
 	}
+	for i := range services {
+		service := &v1alpha1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: workspace, Name: serviceName(i)},
+			Spec: v1alpha1.ServiceSpec{Ports: []v1alpha1.ServicePort{{Port: 8080, Protocol: v1alpha1.ProtocolHTTP}}}}
+		if err := eventually(ctx, "service", func() error { return w.create(ctx, "services", service) }); err != nil {
+			return err
+		}
+	}
 	return eventually(ctx, "route", func() error { return w.change(ctx, "bench-start") })
 }
 
-func (w *world) create(ctx context.Context, plural string, object runtime.Object) error {
+func serviceName(i int) string { return fmt.Sprintf("svc-%02d", i%services) }
+
+func (w *world) create(ctx context.Context, plural string, object interface {
+	runtime.Object
+	metav1.Object
+}) error {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
 	if err != nil {
 		return err
 	}
 	u := &unstructured.Unstructured{Object: content}
 	u.SetAPIVersion(v1alpha1.GroupVersion.String())
-	u.SetKind(map[string]string{"zones": "Zone", "workspaces": "Workspace", "jointokens": "JoinToken"}[plural])
+	u.SetKind(map[string]string{"zones": "Zone", "workspaces": "Workspace", "jointokens": "JoinToken", "services": "Service"}[plural])
 	unstructured.RemoveNestedField(u.Object, "status")
-	_, err = w.api.Resource(v1alpha1.GroupVersion.WithResource(plural)).Create(ctx, u, metav1.CreateOptions{FieldManager: fieldName})
+	_, err = w.api.Resource(v1alpha1.GroupVersion.WithResource(plural)).Namespace(object.GetNamespace()).Create(ctx, u, metav1.CreateOptions{FieldManager: fieldName})
 	return err
 }
 
@@ -183,7 +196,7 @@ func (w *world) recruit(ctx context.Context, n int) ([]member, error) {
 	for range n {
 		i := w.members
 		w.members++
-		token, err := w.token(ctx, fmt.Sprintf("proxy-%04d", i), v1alpha1.JoinWorkload, fmt.Sprintf("svc-%02d", i%services), []string{w.edgeAddress})
+		token, err := w.token(ctx, fmt.Sprintf("proxy-%04d", i), v1alpha1.JoinWorkload, serviceName(i), []string{w.edgeAddress})
 		if err != nil {
 			return nil, err
 		}

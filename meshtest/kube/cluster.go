@@ -137,7 +137,7 @@ func (c *Cluster) apiserver() []string {
 
 // theControllers are those that tests need.
 var theControllers = []string{"endpointslice-controller", "namespace-controller", "garbage-collector-controller", "serviceaccount-controller",
-	"root-ca-certificate-publisher-controller", "deployment-controller", "replicaset-controller"}
+	"root-ca-certificate-publisher-controller", "deployment-controller", "replicaset-controller", "statefulset-controller"}
 
 func (c *Cluster) controllers() []string {
 	name := c.file("kube-controller-manager")

@@ -164,7 +164,7 @@ func (p *Pod) containerCommand(spec corev1.Container, argv, env []string) *exec.
 		user = proxyUser
 	}
 	id := strconv.Itoa(user)
-	chain := []string{"-c", `hostname "$0" && exec "$@"`, p.Name, "setpriv", "--reuid=" + id, "--regid=" + id, "--clear-groups", "--no-new-privs", "--pdeathsig=KILL", "--"}
+	chain := []string{"-c", p.places(spec) + `hostname "$0" && exec "$@"`, p.Name, "setpriv", "--reuid=" + id, "--regid=" + id, "--clear-groups", "--no-new-privs", "--pdeathsig=KILL", "--"}
 	cmd := p.Command(context.Background(), "sh", append(chain, argv...)...)
 	cmd.Dir, cmd.Env = p.Dir("root"), env
 	return cmd
@@ -172,7 +172,8 @@ func (p *Pod) containerCommand(spec corev1.Container, argv, env []string) *exec.
 
 // commandLine is a container's command and environment, with $(NAME) replaced in both.
 func (p *Pod) commandLine(spec corev1.Container) (argv, env []string) {
-	env = []string{"PATH=" + p.k.files.programs + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/", "HOSTNAME=" + p.Name}
+	env = []string{"PATH=" + p.k.files.programs + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/", "HOSTNAME=" + p.Name,
+		"KUBERNETES_SERVICE_HOST=" + p.k.z.ip, "KUBERNETES_SERVICE_PORT=6443"}
 	var pairs []string
 	for _, e := range spec.Env {
 		value := strings.NewReplacer(pairs...).Replace(e.Value)

@@ -29,10 +29,10 @@ type kubelet struct {
 // StartKubelet begins to run pods. It needs istiod if pods have proxies.
 //
 // A pod is a machine on the LAN; its containers' commands are programs of this machine, which find the world's
-// binaries, for instance shop, in their PATH. Their images are ignored, and their volumes lie at the mount paths
-// below the working directory. A pod has a proxy beside it if its label sidecar.istio.io/inject is "true" or its
+// binaries, for instance shop, in their PATH. Their images and security contexts are ignored; their volumes lie at the mount
+// paths, and those of proxies below the working directory. A claim is a folder on the zone's machine. A pod has a proxy beside it if its label sidecar.istio.io/inject is "true" or its
 // namespace's label istio-injection is "enabled", and is a gateway if its annotation inject.istio.io/templates is
-// "gateway". Not there are jobs that end, liveness probes, and exec, logs and port-forward.
+// "gateway". A pod that names its service account has its token. Not there are jobs that end, liveness probes, and exec, logs and port-forward.
 func (z *Zone) StartKubelet() {
 	z.t.Helper()
 	files, err := publish(z.t.Context(), z.programs, z.world.Binaries)

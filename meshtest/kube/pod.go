@@ -72,7 +72,7 @@ const (
 func (p *Pod) run() {
 	defer p.end()
 	defer p.scope.close()
-	for _, step := range []func(context.Context) error{p.bind, p.inject, p.plug, p.report, p.mount, p.capture, p.start} {
+	for _, step := range []func(context.Context) error{p.bind, p.identify, p.inject, p.plug, p.report, p.mount, p.capture, p.start} {
 		p.insist(p.ctx, step)
 	}
 	p.attend()

@@ -20,7 +20,7 @@ func (p *Pod) mount(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("volume %s: %w", volume.Name, err)
 		}
-		dir := p.Dir(filepath.Join("volumes", volume.Name))
+		dir := p.volume(volume.Name)
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
@@ -44,10 +44,12 @@ func (p *Pod) mount(ctx context.Context) error {
 }
 
 func (p *Pod) chownVolumes() error {
-	if len(p.object.Spec.Volumes) == 0 {
-		return nil
+	for _, v := range p.object.Spec.Volumes {
+		if err := chown(p.volume(v.Name), p.owner()); err != nil {
+			return err
+		}
 	}
-	return chown(p.Dir("volumes"), p.owner())
+	return nil
 }
 
 // owner is who writes in the pod's folders: its proxy, if it has one.
@@ -63,17 +65,27 @@ func (p *Pod) link(m corev1.VolumeMount) error {
 	if err := os.MkdirAll(filepath.Dir(place), 0o755); err != nil {
 		return err
 	}
-	err := os.Symlink(p.Dir(filepath.Join("volumes", m.Name)), place)
+	err := os.Symlink(p.volume(m.Name), place)
 	if os.IsExist(err) { // containers share places
 		err = nil
 	}
 	return err
 }
 
+// volume is the folder of a volume. That of a claim outlives the pod.
+func (p *Pod) volume(name string) string {
+	for _, v := range p.object.Spec.Volumes {
+		if v.Name == name && v.PersistentVolumeClaim != nil {
+			return p.k.z.Machine.Dir(filepath.Join("claims", p.Namespace, v.PersistentVolumeClaim.ClaimName))
+		}
+	}
+	return p.Dir(filepath.Join("volumes", name))
+}
+
 // content is the files of a volume.
 func (p *Pod) content(ctx context.Context, v corev1.Volume) (map[string][]byte, error) {
 	switch {
-	case v.EmptyDir != nil:
+	case v.EmptyDir != nil, v.PersistentVolumeClaim != nil:
 		return nil, nil
 	case v.DownwardAPI != nil:
 		return p.downward(v.DownwardAPI.Items), nil

@@ -3,6 +3,7 @@ package stories_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,6 +69,24 @@ func faults(w world) {
 		}
 	}
 	w.mustBe("share of delayed requests", float64(delayed)/sent, 0.20, 0.10)
+}
+
+// lostBackend refuses the share of a backend that does not exist, beside what a drill aborts.
+func lostBackend(w world) {
+	const sent = 400
+	w.apply(route("ratings", `  - backendRefs: [{name: ratings, port: 9080, weight: 3}, {name: nothing, port: 9080, weight: 1}]`), "httproute/ratings")
+	tally := w.web().Ask(sent, "http://ratings:9080/")
+	w.mustBe("share of refused requests", float64(tally.Status(http.StatusInternalServerError))/sent, 0.25, 0.09) // four standard deviations, as below
+
+	w.apply(policy("ratings", "  fault: {abort: {status: 418, percent: 40}}"), "trafficpolicy/ratings")
+	before := w.Requests("ratings1")
+	tally = w.web().Ask(sent, "http://ratings:9080/")
+	aborted, refused := tally.Status(http.StatusTeapot), tally.Status(http.StatusServiceUnavailable)
+	w.mustBe("share of aborted requests", float64(aborted)/sent, 0.40, 0.10)
+	w.mustBe("share of refused requests beside them", float64(refused)/sent, 0.15, 0.08)
+	if received := w.Requests("ratings1") - before; received != sent-aborted-refused || tally.Status(http.StatusOK) != received {
+		w.Errorf("ratings received %d requests of %d: %s", received, sent, tally)
+	}
 }
 
 // ejection leaves out the one machine that fails, and takes it back when its time is over.
@@ -140,6 +159,51 @@ func hashByCookie(w world) {
 	if len(used) < 2 {
 		w.Errorf("all clients are at %v", used)
 	}
+}
+
+// hashBySource keeps each caller at one machine.
+func hashBySource(w world) {
+	w.apply(everywhere, "httproute/reviews")
+	w.apply(policy("reviews", "  loadBalancing: {policy: ConsistentHash, consistentHash: {source: true}}"), "trafficpolicy/reviews")
+	used := map[string]bool{}
+	for name, caller := range w.Machines {
+		if name == "public" { // whose callers are elsewhere
+			continue
+		}
+		tally := caller.Ask(10, "http://reviews:9080/")
+		tally.MustLoseNothing(w)
+		used[w.oneHost(tally)] = true
+	}
+	if len(used) < 2 {
+		w.Errorf("all callers are at %v", used)
+	}
+}
+
+// failover finds all machines of a zone equally near: it shares requests among those that live.
+func failover(w world) {
+	w.apply(everywhere, "httproute/reviews")
+	for _, prefer := range []string{"Zone", "Region"} {
+		w.apply(policy("reviews", "  failover: {prefer: "+prefer+"}"), "trafficpolicy/reviews")
+		w.served(prefer, hosts...)
+		w.Apps["rv2"].Kill()
+		w.served(prefer, "rv1", "rv3")
+		w.Apps["rv2"].Start()
+		w.served(prefer, hosts...)
+	}
+}
+
+// served waits until reviews is answered by these machines, all of them and no others, and no request fails.
+func (w world) served(when string, by ...string) {
+	w.Helper()
+	meshtest.Eventually(w, fmt.Sprintf("%s: %v serve", when, by), func() error {
+		tally := w.web().Ask(30, "http://reviews:9080/")
+		for _, host := range hosts {
+			if tally.Failed() > 0 || slices.Contains(by, host) != (tally.ByHost("reviews", host) > 0) {
+				return fmt.Errorf("%s", tally)
+			}
+		}
+		return nil
+	})
 }
 
 // changesUnderLoad changes what becomes clusters of Envoy while a browser asks: nothing is lost, and no cluster

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"strings"
 
@@ -47,9 +49,15 @@ func grpcRoute(w world) {
 	}
 }
 
-// tcpRoute splits connections.
+// tcpRoute splits connections, which before that are kept together by their source.
 func tcpRoute(w world) {
 	w.second("ledger", "9100=tcp")
+	w.apply(policy("ledger", "  loadBalancing: {policy: ConsistentHash, consistentHash: {source: true}}"), "trafficpolicy/ledger")
+	together := w.ask(30)
+	together.MustLoseNothing(w)
+	if first := together.ByHost("ledger", "ledger1"); first != 0 && first != together.Sent() {
+		w.Errorf("the connections of one caller reached both machines: %s", together)
+	}
 	split := strings.Replace(w.Example("tcp"), "weight: 1\n", "weight: 1\n    - {group: isthmus.dev, kind: Subset, name: ledger-v2, port: 9100, weight: 3}\n", 1)
 	w.apply(split, "tcproute/ledger")
 	tally := w.ask(200)
@@ -97,22 +105,28 @@ func externalTLS(w world) {
 	})
 }
 
-// partner serves HTTPS on a machine that is not in the mesh. Its answers state the name it was asked for as
-// version.
+// partner serves HTTPS on a machine that is not in the mesh.
 func (w world) partner(certificate, key []byte) {
 	w.Helper()
 	machine := w.mesh.Machine("partner")
 	w.mesh.LAN.Name(partnerName, machine.IPv4)
+	w.serveTLS(machine, machine.IPv4.String()+":443", "payments", certificate, key)
+}
+
+// serveTLS serves HTTPS until the end of the test. Its answers state the name it was asked for as version.
+func (w world) serveTLS(machine *meshtest.Machine, address, service string, certificate, key []byte) {
+	w.Helper()
 	pair, err := tls.X509KeyPair(certificate, key)
 	if err != nil {
 		w.Fatal(err)
 	}
-	listener, err := machine.Listen("tcp", machine.IPv4.String()+":443")
+	listener, err := machine.Listen("tcp", address)
 	if err != nil {
 		w.Fatal(err)
 	}
-	server := &http.Server{Handler: http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
-		json.NewEncoder(answer).Encode(meshtest.Answer{Service: "payments", Version: request.TLS.ServerName, Host: request.Host})
+	silent := log.New(io.Discard, "", 0) // of handshakes that fail, as some should
+	server := &http.Server{ErrorLog: silent, Handler: http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
+		json.NewEncoder(answer).Encode(meshtest.Answer{Service: service, Version: request.TLS.ServerName, Host: machine.Name})
 	})}
 	server.SetKeepAlivesEnabled(false) // so that each request shakes hands
 	ended := make(chan error, 1)

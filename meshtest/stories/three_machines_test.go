@@ -52,7 +52,6 @@ func (s *three) serve() {
 
 // join makes the zone and joins the machines, by the lines that isthmus prints.
 func (s *three) join() {
-	s.mesh.Workspace("shop")
 	edge := s.mesh.Machine("edge1")
 	s.paste(edge, s.line("zone", "create", "dc1", "--type", "machines"))
 	meshtest.Eventually(s, "the edge is connected", func() error {

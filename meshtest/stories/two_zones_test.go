@@ -1,7 +1,6 @@
 package stories_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -11,9 +10,9 @@ import (
 // TestTwoZones runs one service in two zones of machines that reach each other through gateways: it is moved
 // between them by weight, and when it dies in one zone the other serves its callers.
 func TestTwoZones(t *testing.T) {
-	mesh := meshtest.New(t)
-	s := &twoZones{T: t, mesh: mesh}
+	s := &twoZones{shopZones: newShopZones(t)}
 	s.build()
+	mesh := s.mesh
 
 	mesh.Run(t, "callers stay in their zone", s.nearby)
 	mesh.Run(t, "weights move a service", s.weights)
@@ -21,63 +20,28 @@ func TestTwoZones(t *testing.T) {
 	mesh.Run(t, "connections are led on by name", s.streams)
 	mesh.Run(t, "the other zone serves", s.failover)
 	mesh.Run(t, "a gateway leads to its own zone only", s.noTransit)
+	mesh.Run(t, "a closed way is told before requests need it", s.preflight)
 }
 
 // twoZones is the story's stage.
 type twoZones struct {
-	*testing.T
-	mesh *meshtest.World
+	*shopZones
 
-	zones      map[string]*meshtest.Zone
 	web1, web2 *meshtest.Machine // callers in dc1 and dc2
 	reviews1   *meshtest.Process // the application in dc1
-	gateway1   *meshtest.Machine
 }
-
-const twoZonesIntent = `apiVersion: isthmus.dev/v1alpha1
-kind: Workspace
-metadata: {name: shop}
----
-` + eastWestGateway
 
 // build joins reviews and web in both zones, ratings and ledger in the second, and a gateway in each.
 func (s *twoZones) build() {
-	s.zones = map[string]*meshtest.Zone{"dc1": s.mesh.Zone("dc1"), "dc2": s.mesh.Zone("dc2")}
-	s.mesh.Apply(twoZonesIntent)
-	var waiting []*meshtest.Agent
-	for name, zone := range s.zones {
-		gateway := s.mesh.Machine("bridge-" + name)
-		waiting = append(waiting, gateway.Gateway(zone.GatewayToken("shop", "bridge")))
-		s.mesh.Kubectl("patch", "zone", name, "--type=merge", "--patch="+fmt.Sprintf(`{"spec":{"eastWest":{"addresses":[%q]}}}`, gateway.IPv4))
-		if name == "dc1" {
-			s.gateway1 = gateway
-		}
-	}
-	var agent *meshtest.Agent
-	s.web1, _, agent = s.join("dc1", "web", "9080=http", "--reviews=http://reviews:9080", "--ledger=ledger:9100")
-	waiting = append(waiting, agent)
-	s.web2, _, agent = s.join("dc2", "web", "9080=http", "--reviews=http://reviews:9080")
-	waiting = append(waiting, agent)
-	_, s.reviews1, agent = s.join("dc1", "reviews", "9080=http")
-	waiting = append(waiting, agent)
+	s.open("dc1")
+	s.open("dc2")
+	s.web1, _ = s.join("dc1", "web", "9080=http", "--reviews=http://reviews:9080", "--ledger=ledger:9100")
+	s.web2, _ = s.join("dc2", "web", "9080=http", "--reviews=http://reviews:9080")
+	_, s.reviews1 = s.join("dc1", "reviews", "9080=http")
 	for service, port := range map[string]string{"reviews": "9080=http", "ratings": "9080=http", "ledger": "9100=tcp"} {
-		_, _, agent = s.join("dc2", service, port)
-		waiting = append(waiting, agent)
+		s.join("dc2", service, port)
 	}
-	for _, agent := range waiting {
-		agent.WaitReady()
-	}
-}
-
-// join runs a service of the shop on a machine of its own; its version is its zone.
-func (s *twoZones) join(zone, service, port string, flags ...string) (*meshtest.Machine, *meshtest.Process, *meshtest.Agent) {
-	m := s.mesh.Machine(service + strings.TrimPrefix(zone, "dc"))
-	app := m.Serve(service, append(flags, "--version="+zone)...)
-	check := "--check=http://127.0.0.1:9080/health"
-	if service == "ledger" {
-		check = "--check=tcp"
-	}
-	return m, app, m.TryJoin(s.zones[zone].Token("shop", service), "--port="+port, "--version="+zone, check)
+	s.joined()
 }
 
 func (s *twoZones) nearby(t *testing.T) {
@@ -123,7 +87,7 @@ func (s *twoZones) failover(t *testing.T) {
 // noTransit asks the gateway of one zone for what lives in the other.
 func (s *twoZones) noTransit(t *testing.T) {
 	for name, led := range map[string]bool{"reviews.shop.dc1.zone.mesh": true, "reviews.shop.dc2.zone.mesh": false, "reviews.shop.mesh": false} {
-		out, _ := s.web1.Run(t.Context(), "", "sh", "-c", "echo | timeout 5 openssl s_client -connect "+s.gateway1.IPv4.String()+
+		out, _ := s.web1.Run(t.Context(), "", "sh", "-c", "echo | timeout 5 openssl s_client -connect "+s.gateways["dc1"].IPv4.String()+
 			":15443 -servername outbound_.9080_._."+name+" -alpn istio 2>&1")
 		if got := strings.Contains(out, "BEGIN CERTIFICATE"); got != led {
 			t.Errorf("the gateway of dc1 leads to %s: %t, want %t\n%s", name, got, led, out)

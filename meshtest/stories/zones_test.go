@@ -1,7 +1,10 @@
 package stories_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/isthmus-mesh/isthmus/meshtest"
@@ -16,6 +19,69 @@ spec:
   listeners: [{name: tls, port: 15443, protocol: TLS, tls: {mode: Passthrough}}]
 `
 
+// shopZones is a shop of which each service may live in several zones of machines.
+type shopZones struct {
+	*testing.T
+	mesh  *meshtest.World
+	zones map[string]*meshtest.Zone
+	// gateways are the machines through which the zones are entered, and joining the agents that are waited for.
+	gateways map[string]*meshtest.Machine
+	joining  []*meshtest.Agent
+}
+
+const shopIntent = `apiVersion: isthmus.dev/v1alpha1
+kind: Workspace
+metadata: {name: shop}
+---
+` + eastWestGateway
+
+func newShopZones(t *testing.T) *shopZones {
+	s := &shopZones{T: t, mesh: meshtest.New(t), zones: map[string]*meshtest.Zone{}, gateways: map[string]*meshtest.Machine{}}
+	s.mesh.Hub()
+	s.mesh.Apply(shopIntent)
+	return s
+}
+
+// open makes a zone with a gateway. Flags are those of "isthmus zone create".
+func (s *shopZones) open(name string, flags ...string) {
+	s.Helper()
+	gateway := s.mesh.Machine("bridge-" + name)
+	s.zones[name], s.gateways[name] = s.mesh.Zone(name, flags...), gateway
+	s.joining = append(s.joining, gateway.TryGateway(s.zones[name].GatewayToken("shop", "bridge")))
+	s.entered(name, gateway.IPv4)
+}
+
+// entered says by which gateways other zones enter one.
+func (s *shopZones) entered(zone string, gateways ...netip.Addr) {
+	s.Helper()
+	text, err := json.Marshal(gateways)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.mesh.Kubectl("patch", "zone", zone, "--type=merge", fmt.Sprintf(`--patch={"spec":{"eastWest":{"addresses":%s}}}`, text))
+}
+
+// join runs a service of the shop on a machine of its own; its version is its zone.
+func (s *shopZones) join(zone, service, port string, flags ...string) (*meshtest.Machine, *meshtest.Process) {
+	s.Helper()
+	m := s.mesh.Machine(service + strings.TrimPrefix(zone, "dc"))
+	app := m.Serve(service, append(flags, "--version="+zone)...)
+	check := "--check=http://127.0.0.1:9080/health"
+	if service == "ledger" {
+		check = "--check=tcp"
+	}
+	s.joining = append(s.joining, m.TryJoin(s.zones[zone].Token("shop", service), "--port="+port, "--version="+zone, check))
+	return m, app
+}
+
+// joined waits for all that join.
+func (s *shopZones) joined() {
+	s.Helper()
+	for _, agent := range s.joining {
+		agent.WaitReady()
+	}
+}
+
 // zoneWeights is a route that shares the requests for reviews between two zones.
 func zoneWeights(first string, share int, second string, rest int) string {
 	return route("reviews", fmt.Sprintf(`  - backendRefs:
@@ -26,8 +92,22 @@ func zoneWeights(first string, share int, second string, rest int) string {
 // eventuallyAll waits until all answers come from one version of a service, none failing.
 func eventuallyAll(t *testing.T, from *meshtest.Machine, url, service, version string) {
 	t.Helper()
-	meshtest.Eventually(t, from.Name+" reaches "+service+" of "+version, func() error {
-		if tally := from.Ask(20, url); tally.Failed() > 0 || tally.ByVersion(service, version) != 20 {
+	eventuallyShared(t, from, url, service, version)
+}
+
+// eventuallyShared waits until all answers come from these versions of a service and from each of them, none failing.
+func eventuallyShared(t *testing.T, from *meshtest.Machine, url, service string, versions ...string) {
+	t.Helper()
+	meshtest.Eventually(t, fmt.Sprintf("%s reaches %s of %v", from.Name, service, versions), func() error {
+		tally, sum := from.Ask(20, url), 0
+		for _, version := range versions {
+			answered := tally.ByVersion(service, version)
+			if answered == 0 {
+				return fmt.Errorf("%s", tally)
+			}
+			sum += answered
+		}
+		if tally.Failed() > 0 || sum != 20 {
 			return fmt.Errorf("%s", tally)
 		}
 		return nil

@@ -21,7 +21,7 @@ served="$served k8s.io/apimachinery/pkg/apis/meta/v1"
 	'k8s.io/api/authorization/v1.*' 'k8s.io/api/admissionregistration/v1.*'
 python3 -m venv "$bin/venv"
 "$bin/venv/bin/pip" install --quiet --disable-pip-version-check grpcio-tools==1.80.0
-for proto in feed/feedpb/feed.proto machine/machinepb/machine.proto examples/shop/ratespb/rates.proto; do
+for proto in feed/feedpb/feed.proto machine/machinepb/machine.proto machine/machinepb/edges.proto examples/shop/ratespb/rates.proto; do
 	PATH=$bin:$PATH "$bin/venv/bin/python" -m grpc_tools.protoc -I. \
 		--go_out=. --go_opt=paths=source_relative --go-grpc_out=. --go-grpc_opt=paths=source_relative $proto
 done

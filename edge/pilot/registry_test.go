@@ -1,0 +1,30 @@
+package pilot
+
+import (
+	"strings"
+	"testing"
+
+	v3 "istio.io/istio/pilot/pkg/xds/v3"
+)
+
+// Of a service that other zones take over, the last ones are called though they are ill.
+func TestLastResort(t *testing.T) {
+	w := shop(t)
+	c := w.connect(sidecar("reviews", "reviews-1", "10.0.0.1"))
+	entry := shopService(t, "ratings", "240.0.0.2", 9080, "HTTP")
+	entry.Version, entry.Labels = "2", map[string]string{LabelLastResort: "true"}
+	w.apply(2, entry)
+	one, two := sidecar("ratings", "ratings-1", "10.0.0.2"), sidecar("ratings", "ratings-2", "10.0.0.3")
+	one.Healthy = false
+	w.pilot.SetWorkloads([]Workload{one, two}, nil)
+	c.await("one of two is ill", func() bool { return strings.Count(c.text(v3.EndpointType, ratingsCluster), "UNHEALTHY") == 1 })
+	two.Healthy = false
+	w.pilot.SetWorkloads([]Workload{two}, nil)
+	c.await("both are, and called", func() bool {
+		text := c.text(v3.EndpointType, ratingsCluster)
+		return strings.Contains(text, "10.0.0.2") && strings.Contains(text, "10.0.0.3") && !strings.Contains(text, "UNHEALTHY")
+	})
+	one.Healthy = true
+	w.pilot.SetWorkloads([]Workload{one}, nil)
+	c.await("one is well", func() bool { return strings.Count(c.text(v3.EndpointType, ratingsCluster), "UNHEALTHY") == 1 })
+}

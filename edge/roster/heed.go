@@ -1,0 +1,101 @@
+package roster
+
+import (
+	"time"
+
+	"github.com/isthmus-mesh/isthmus/api/problem"
+	"github.com/isthmus-mesh/isthmus/machine/machinepb"
+)
+
+// Heed takes in what a sibling edge says of the workloads it answers for. Nothing is removed but what the
+// sibling says is gone: a workload that it no longer mentions is looked after here, at once.
+func (r *Roster) Heed(sibling string, news *machinepb.FollowResponse) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, row := range news.Workloads {
+		if err := r.heedRow(sibling, row); err != nil {
+			r.config.Log.Warn("a sibling edge's workload is left out", "sibling", sibling, "workload", row.Name, "err", err)
+		}
+	}
+	for _, name := range news.Gone {
+		if e := r.rows[name]; e != nil && e.keeper == sibling {
+			r.remove(name)
+		}
+	}
+	if news.Reset_ {
+		r.doubt(sibling, news.Workloads)
+	}
+}
+
+// Lost notes that a sibling can no longer be heard: its workloads are looked after here, unless their
+// agents come before their lease runs out.
+func (r *Roster) Lost(sibling string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	due := r.config.Now().Add(r.config.Lease)
+	for name, e := range r.rows {
+		if e.keeper == sibling {
+			r.leaveAlone(name, e, due)
+		}
+	}
+}
+
+// heedRow takes in one row, or leaves the own one where that is better informed.
+func (r *Roster) heedRow(sibling string, row *machinepb.Registered) error {
+	e, err := r.rowOf(row)
+	if err != nil || e != nil && !e.yields(sibling, row) {
+		return err
+	}
+	if e == nil {
+		e = &entry{workload: &Workload{Name: row.Name, Workspace: row.Workspace, Service: row.Service}}
+		r.rows[row.Name], r.instances[row.Workload.Instance] = e, row.Name
+	}
+	e.session, e.keeper, e.health, e.leaving, e.since, e.lost = nil, sibling, row.Health, row.Leaving, time.Time{}, time.Time{}
+	if row.Attended {
+		e.since = row.Since.AsTime()
+	}
+	if row.Lost {
+		e.lost = r.config.Now()
+	}
+	fresh := *e.workload
+	fresh.Role = row.Role
+	e.workload = &fresh
+	e.refresh(row.Workload)
+	r.touch(row.Name)
+	return nil
+}
+
+// rowOf finds the row that a sibling speaks of, and refuses what no edge of this version would say.
+func (r *Roster) rowOf(row *machinepb.Registered) (*entry, error) {
+	if row.Workload == nil || row.Name != nameOf(row.Workspace, row.Service, row.Workload.Instance) {
+		return nil, problem.RegistrationInvalid.Because("name and instance do not belong together")
+	}
+	if owner, ok := r.instances[row.Workload.Instance]; ok && owner != row.Name {
+		return nil, problem.InstanceTaken.Because("instance %s belongs to workload %s", row.Workload.Instance, owner)
+	}
+	return r.rows[row.Name], validate(row.Workload)
+}
+
+// yields tells whether a sibling knows the workload better: it answers for it already, or the agent attends
+// there and, if it attended elsewhere too, later. An agent attends at one edge at a time; the stream it left
+// may not have ended yet.
+func (e *entry) yields(sibling string, row *machinepb.Registered) bool {
+	if e.keeper == sibling {
+		return true
+	}
+	return row.Attended && (e.since.IsZero() || row.Since.AsTime().After(e.since))
+}
+
+// doubt has the workloads looked after that a sibling's complete answer does not mention: one may have left
+// there while the two edges could not talk.
+func (r *Roster) doubt(sibling string, mentioned []*machinepb.Registered) {
+	named := make(map[string]bool, len(mentioned))
+	for _, row := range mentioned {
+		named[row.Name] = true
+	}
+	for name, e := range r.rows {
+		if !named[name] && (e.keeper == sibling || e.unattended()) {
+			r.leaveAlone(name, e, r.config.Now())
+		}
+	}
+}
