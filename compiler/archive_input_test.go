@@ -17,6 +17,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/isthmus-mesh/isthmus/api/direct"
 	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 	"github.com/isthmus-mesh/isthmus/compiler"
 )
@@ -45,23 +46,26 @@ type discovered struct {
 }
 
 var newObject = map[string]func() metav1.Object{
-	"Tenant":            func() metav1.Object { return &v1alpha1.Tenant{} },
-	"Workspace":         func() metav1.Object { return &v1alpha1.Workspace{} },
-	"Zone":              func() metav1.Object { return &v1alpha1.Zone{} },
-	"Service":           func() metav1.Object { return &v1alpha1.Service{} },
-	"Subset":            func() metav1.Object { return &v1alpha1.Subset{} },
-	"TrafficPolicy":     func() metav1.Object { return &v1alpha1.TrafficPolicy{} },
-	"JoinToken":         func() metav1.Object { return &v1alpha1.JoinToken{} },
-	"GatewayClass":      func() metav1.Object { return &gatewayv1.GatewayClass{} },
-	"Gateway":           func() metav1.Object { return &gatewayv1.Gateway{} },
-	"HTTPRoute":         func() metav1.Object { return &gatewayv1.HTTPRoute{} },
-	"GRPCRoute":         func() metav1.Object { return &gatewayv1.GRPCRoute{} },
-	"TLSRoute":          func() metav1.Object { return &gatewayv1.TLSRoute{} },
-	"TCPRoute":          func() metav1.Object { return &gatewayv1.TCPRoute{} },
-	"ReferenceGrant":    func() metav1.Object { return &gatewayv1.ReferenceGrant{} },
-	"Secret":            func() metav1.Object { return &corev1.Secret{} },
-	"ConfigMap":         func() metav1.Object { return &corev1.ConfigMap{} },
-	"DiscoveredService": func() metav1.Object { return &discovered{} },
+	"Tenant":              func() metav1.Object { return &v1alpha1.Tenant{} },
+	"Workspace":           func() metav1.Object { return &v1alpha1.Workspace{} },
+	"Zone":                func() metav1.Object { return &v1alpha1.Zone{} },
+	"Service":             func() metav1.Object { return &v1alpha1.Service{} },
+	"Subset":              func() metav1.Object { return &v1alpha1.Subset{} },
+	"TrafficPolicy":       func() metav1.Object { return &v1alpha1.TrafficPolicy{} },
+	"JoinToken":           func() metav1.Object { return &v1alpha1.JoinToken{} },
+	"GatewayClass":        func() metav1.Object { return &gatewayv1.GatewayClass{} },
+	"Gateway":             func() metav1.Object { return &gatewayv1.Gateway{} },
+	"HTTPRoute":           func() metav1.Object { return &gatewayv1.HTTPRoute{} },
+	"GRPCRoute":           func() metav1.Object { return &gatewayv1.GRPCRoute{} },
+	"TLSRoute":            func() metav1.Object { return &gatewayv1.TLSRoute{} },
+	"TCPRoute":            func() metav1.Object { return &gatewayv1.TCPRoute{} },
+	"ReferenceGrant":      func() metav1.Object { return &gatewayv1.ReferenceGrant{} },
+	"Secret":              func() metav1.Object { return &corev1.Secret{} },
+	"ConfigMap":           func() metav1.Object { return &corev1.ConfigMap{} },
+	"VirtualService":      func() metav1.Object { return &direct.Object{} },
+	"DestinationRule":     func() metav1.Object { return &direct.Object{} },
+	"AuthorizationPolicy": func() metav1.Object { return &direct.Object{} },
+	"DiscoveredService":   func() metav1.Object { return &discovered{} },
 }
 
 // objects reads YAML documents strictly: a field nobody knows is an error.

@@ -5,6 +5,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/isthmus-mesh/isthmus/api/direct"
 	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 )
 
@@ -63,6 +64,8 @@ func takes(kind string, object any) bool {
 		return kind == kindTCPRoute
 	case *gatewayv1.ReferenceGrant:
 		return kind == kindGrant
+	case *direct.Object:
+		return direct.Is(kind)
 	case *corev1.Secret:
 		return kind == kindSecret
 	case *corev1.ConfigMap:
@@ -104,6 +107,8 @@ func input(w *work) any {
 		w.send(key{unit: unitGateway, namespace: k.namespace, name: k.name}, object)
 	case *gatewayv1.HTTPRoute, *gatewayv1.GRPCRoute, *gatewayv1.TLSRoute, *gatewayv1.TCPRoute:
 		w.send(key{unit: unitRoute, kind: k.kind, namespace: k.namespace, name: k.name}, object)
+	case *direct.Object:
+		w.send(key{unit: unitDirect, kind: k.kind, namespace: k.namespace, name: k.name}, object)
 	case *gatewayv1.ReferenceGrant:
 		w.send(key{unit: unitGrants, namespace: k.namespace}, object)
 	}

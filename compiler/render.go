@@ -65,8 +65,13 @@ func destination(w *work) any {
 	}
 	trust(w, d)
 	b := bundle{}
-	b.add(render(w, s.Workspace, istio.Destination(d)))
-	siteDestinations(w, &b, d)
+	own := uncontestedDestination(w, d)
+	if own == nil {
+		b.add(render(w, s.Workspace, istio.Destination(d)))
+	} else {
+		b.add(render(w, s.Workspace, istio.DirectDestination(d.Service, nil, own.read)))
+	}
+	siteDestinations(w, &b, d, own)
 	return b.value()
 }
 

@@ -43,7 +43,7 @@ func absent(here *plan.Site, s *plan.Service) bool {
 
 // siteDestinations adds how callers in each zone reach the service in single zones. A cluster is told of
 // its own services only where there is something to say: joining it changes nothing by itself.
-func siteDestinations(w *work, b *bundle, d *plan.Destination) {
+func siteDestinations(w *work, b *bundle, d *plan.Destination, own *directed) {
 	all := value[sites](w, sitesKey(d.Service.Workspace))
 	within := subsetsWithin(d)
 	for i := range all {
@@ -61,6 +61,9 @@ func siteDestinations(w *work, b *bundle, d *plan.Destination) {
 		}
 		if here.IsKubernetes() && !absent(here, d.Service) && (d.Policy != nil || len(within) > 0) {
 			add("")
+		}
+		if own != nil && here.IsKubernetes() && !absent(here, d.Service) {
+			resources = append(resources, istio.DirectDestination(d.Service, here, own.read))
 		}
 		b.add(renderFor(w, zoneReach(here.Zone), resources...))
 	}

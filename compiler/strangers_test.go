@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/randfill"
 
 	"github.com/isthmus-mesh/isthmus/compiler"
@@ -32,6 +33,10 @@ func runStrangers(t *testing.T, seed int64) {
 	fill := randfill.New().RandSource(rand.NewSource(seed)).NilChance(0.3).NumElements(0, 3).MaxDepth(12).Funcs(
 		func(s *string, c randfill.Continue) {
 			*s = []string{"shop", "web", "dc1", "*", "/a", "(", "1s", ""}[c.Intn(8)]
+		},
+		func(spec *runtime.RawExtension, c randfill.Continue) {
+			spec.Raw = []byte([]string{"", "{", "7", "{}", `{"hosts": ["web"], "http": [{"route": [{"destination": {"host": "web.shop"}}]}]}`,
+				`{"hosts": ["*", ""], "http": [{}], "tcp": [{"route": [{}]}]}`, `{"host": "web"}`, `{"rules": [{}]}`, `{"http": [null]}`}[c.Intn(9)])
 		},
 		func(tm *metav1.Time, c randfill.Continue) {},
 	)

@@ -23,6 +23,7 @@ const (
 	unitPolicy                  // the policy of a target: kind, namespace, name
 	unitGateway                 // a gateway: namespace, name
 	unitRoute                   // a route: kind, namespace, name
+	unitDirect                  // an object for Istio itself: kind, namespace, name
 	unitHostname                // the workspace that uses a hostname at gateways: part is the hostname
 	unitViewers                 // who sees a service because routes lead there: namespace, name
 	unitEntry                   // ServiceEntry: namespace, name
@@ -62,6 +63,7 @@ func computations(options Options) [units]func(*work) any {
 		unitPolicy:      policy,
 		unitGateway:     gateway,
 		unitRoute:       route,
+		unitDirect:      directObject,
 		unitHostname:    hostname,
 		unitViewers:     viewers,
 		unitEntry:       entry,

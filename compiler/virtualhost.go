@@ -24,8 +24,12 @@ func meshHost(w *work) any {
 	}
 	host := &plan.VirtualHost{Workspace: k.part, Service: visible(w, s)}
 	host.Entries, host.Streams = merge(w, attachments, s)
+	own := uncontested(w, host)
 	if all := value[sites](w, sitesKey(k.part)); all != nil {
-		return siteHosts(w, host, s, all)
+		return siteHosts(w, host, s, all, own)
+	}
+	if own != nil {
+		return render(w, k.part, istio.DirectRoutes(host, own.read, own.backends))
 	}
 	addDefaults(w, host, s, false)
 	if len(host.Entries) == 0 && len(host.Streams) == 0 {
@@ -35,7 +39,7 @@ func meshHost(w *work) any {
 }
 
 // siteHosts are the routing of each zone of a workspace, of which one is bridged.
-func siteHosts(w *work, common *plan.VirtualHost, s *plan.Service, all sites) any {
+func siteHosts(w *work, common *plan.VirtualHost, s *plan.Service, all sites, own *directed) any {
 	var b bundle
 	for i := range all {
 		c := crossing{w, &all[i]}
@@ -43,6 +47,12 @@ func siteHosts(w *work, common *plan.VirtualHost, s *plan.Service, all sites) an
 			for _, from := range routesOf(common) {
 				c.unnamed(s, from)
 			}
+			continue
+		}
+		if own != nil && staysAt(w, own, s, c.here) {
+			host := *common
+			host.Site = c.here
+			b.add(renderFor(w, zoneReach(c.here.Zone), istio.DirectRoutes(&host, own.read, own.backends)))
 			continue
 		}
 		host := *common

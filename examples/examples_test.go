@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/isthmus-mesh/isthmus/api/direct"
 	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 	"github.com/isthmus-mesh/isthmus/examples"
 )
@@ -16,7 +17,7 @@ import (
 // TestFilesAreOfOurKinds decodes every object strictly: a field that does not exist is an error.
 func TestFilesAreOfOurKinds(t *testing.T) {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, gatewayv1.Install} {
+	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, gatewayv1.Install, direct.AddToScheme} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)
 		}

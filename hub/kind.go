@@ -3,6 +3,7 @@ package hub
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/isthmus-mesh/isthmus/api/direct"
 	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 	"github.com/isthmus-mesh/isthmus/compiler"
 )
@@ -29,7 +30,7 @@ func travels(kind string) bool {
 	case "Service", "Subset", "TrafficPolicy", kindGateway:
 		return true
 	}
-	return isRoute(kind)
+	return isRoute(kind) || direct.Is(kind)
 }
 
 // hasStatus tells whether the hub says something on objects of a kind.

@@ -56,6 +56,9 @@ var (
 	NoMatchingHostname = Problem{"ISM1018", "NoMatchingListenerHostname",
 		"A route and a listener have no hostname in common.",
 		"Correct hostnames of the route, or hostname of the listener"}
+	HostNotOwned = Problem{"ISM1019", "HostNotOwned",
+		"An object of Istio's own kinds names a host that is no service of its workspace.",
+		"Name a service of the workspace, as NAME, NAME.WORKSPACE or by a host of its own; the object takes effect when all it names exist"}
 	NoPlaceInCluster = Problem{"ISM1030", "NoPlaceInCluster",
 		"A route is about a service of another workspace, for callers in a cluster where that workspace claims no namespace: they have no name for it.",
 		"Have the service's workspace claim a namespace of the cluster in spec.zones"}
@@ -216,7 +219,7 @@ var (
 var Catalogue = []Problem{
 	BackendNotFound, ParentNotFound, SelectsNothing, HostnameClaimed, Overridden, UnknownClass, PortWithoutProtocol,
 	Unsupported, RefNotPermitted, Rejected, SecretInvalid, DuplicateService, NoWorkspace, Invalid,
-	RefNotFound, HostnameNotListed, NotAllowed, NoMatchingHostname, NoPlaceInCluster,
+	RefNotFound, HostnameNotListed, NotAllowed, NoMatchingHostname, HostNotOwned, NoPlaceInCluster,
 	TokenMalformed, TokenUnknown, TokenExpired, TokenUsed, TokenForeign, IdentityRefused, PeerUntrusted, RequestInvalid,
 	ZoneNotClaimed, HubSilent,
 	ResourceTooLarge, StateNotSaved, StateCorrupt, InstanceTaken, RegistrationInvalid, WorkloadUnknown, HubAway,

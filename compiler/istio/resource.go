@@ -15,12 +15,13 @@ import (
 
 // Kinds of resources in the feed, the first part of their names.
 const (
-	KindServiceEntry       = "ServiceEntry"
-	KindDestinationRule    = "DestinationRule"
-	KindVirtualService     = "VirtualService"
-	KindGateway            = "Gateway"
-	KindSidecar            = "Sidecar"
-	KindPeerAuthentication = "PeerAuthentication"
+	KindServiceEntry        = "ServiceEntry"
+	KindDestinationRule     = "DestinationRule"
+	KindVirtualService      = "VirtualService"
+	KindGateway             = "Gateway"
+	KindSidecar             = "Sidecar"
+	KindPeerAuthentication  = "PeerAuthentication"
+	KindAuthorizationPolicy = "AuthorizationPolicy"
 	// The bodies of these are messages of feedpb: Secret (also of a ConfigMap), Token and ZoneInfo.
 	KindSecret    = "Secret"
 	KindConfigMap = "ConfigMap"

@@ -15,6 +15,7 @@ import (
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/isthmus-mesh/isthmus/api/direct"
 	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 )
 
@@ -49,6 +50,9 @@ var kinds = []kind{
 	{"TLSRoute", gatewayv1.SchemeGroupVersion.WithResource("tlsroutes"), true, func() object { return &gatewayv1.TLSRoute{} }},
 	{"TCPRoute", gatewayv1.SchemeGroupVersion.WithResource("tcproutes"), true, func() object { return &gatewayv1.TCPRoute{} }},
 	{"ReferenceGrant", gatewayv1.SchemeGroupVersion.WithResource("referencegrants"), true, func() object { return &gatewayv1.ReferenceGrant{} }},
+	{direct.VirtualService, direct.Networking.WithResource("virtualservices"), true, func() object { return &direct.Object{} }},
+	{direct.DestinationRule, direct.Networking.WithResource("destinationrules"), true, func() object { return &direct.Object{} }},
+	{direct.AuthorizationPolicy, direct.Security.WithResource("authorizationpolicies"), true, func() object { return &direct.Object{} }},
 	{"Namespace", corev1.SchemeGroupVersion.WithResource("namespaces"), false, func() object { return &corev1.Namespace{} }},
 	{"Secret", corev1.SchemeGroupVersion.WithResource("secrets"), true, func() object { return &corev1.Secret{} }},
 	{"ConfigMap", corev1.SchemeGroupVersion.WithResource("configmaps"), true, func() object { return &corev1.ConfigMap{} }},

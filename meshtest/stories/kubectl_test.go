@@ -21,6 +21,7 @@ func TestKubectl(t *testing.T) {
 	tooMuch := desk.WriteFile("policy.yaml", policy("reviews", "  retries: {attempts: 99}"))
 	crossed := desk.WriteFile("crossed.yaml", policy("reviews", "  loadBalancing: {policy: RoundRobin, consistentHash: {header: x-user}}"))
 	service := desk.WriteFile("service.yaml", "apiVersion: isthmus.dev/v1alpha1\nkind: Service\nmetadata: {name: reviews, namespace: shop}\nspec: {ports: [{port: 9080, protocol: http}]}\n")
+	istio, misspelt := desk.WriteFile("istio.yaml", calm("action")), desk.WriteFile("misspelt.yaml", calm("akshun"))
 	cert, key := certificateFiles(t, desk)
 	weight := []string{"get", "httproute/reviews", "-n", "shop", "--output=jsonpath={.spec.rules[0].backendRefs[0].weight}"}
 
@@ -50,6 +51,9 @@ func TestKubectl(t *testing.T) {
 		{"get by short name", []string{"get", "ws"}, false, "shop"},
 		{"explain a kind of the Gateway API", []string{"explain", "httproute.spec.rules.backendRefs.weight"}, false, "<integer>"},
 		{"explain a kind of ours", []string{"explain", "trafficpolicy.spec.retries"}, false, "perTryTimeout"},
+		{"explain a kind of Istio", []string{"explain", "virtualservice.spec.http.route.destination.subset"}, false, "<string>"},
+		{"apply a kind of Istio", []string{"apply", "-f", istio}, false, "authorizationpolicy.security.istio.io/calm created"},
+		{"a wrong field of it is refused with its path", []string{"apply", "-f", misspelt}, true, `unknown field "spec.akshun"`},
 		{"wait for a condition", []string{"wait", "--for=condition=Accepted", "httproute/reviews", "-n", "shop", "--timeout=20s"}, false, "condition met"},
 		{"a wait in vain ends", []string{"wait", "--for=condition=Nonsense", "httproute/reviews", "-n", "shop", "--timeout=1s"}, true, "timed out"},
 		{"create secret tls", []string{"create", "secret", "tls", "shop-cert", "-n", "shop", "--cert=" + cert, "--key=" + key}, false, "secret/shop-cert created"},
@@ -76,6 +80,11 @@ func TestKubectl(t *testing.T) {
 // weighted is a route with a backend of which one line is as given.
 func weighted(line string) string {
 	return route("reviews", "  - backendRefs:\n    - name: reviews\n      port: 9080\n      "+line)
+}
+
+// calm is an AuthorizationPolicy that says DENY in a field.
+func calm(field string) string {
+	return "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: calm, namespace: shop}\nspec: {" + field + ": DENY}\n"
 }
 
 func certificateFiles(t *testing.T, desk *meshtest.Machine) (certificate, key string) {

@@ -41,6 +41,7 @@ func TestTraffic(t *testing.T) {
 		{"TLS ingress", tlsIngress},
 		{"TLS passed through by name", passthrough},
 		{"another gateway", anotherGateway},
+		{"direct mode", directMode},
 	} {
 		mesh.Run(t, part.name, func(t *testing.T) { part.tell(world{t, shop, mesh, zone}) })
 	}

@@ -30,3 +30,9 @@ mkdir -p api/crd/gateway
 for kind in gatewayclasses gateways httproutes grpcroutes tlsroutes tcproutes referencegrants; do
 	install -m 0644 "$gateway/config/crd/standard/gateway.networking.k8s.io_$kind.yaml" api/crd/gateway/
 done
+istio=$(go list -m -f '{{.Dir}}' istio.io/api)
+mkdir -p api/crd/istio
+for kind in networking.istio.io_virtualservices networking.istio.io_destinationrules security.istio.io_authorizationpolicies; do
+	awk -v RS='---\n' -v name="  name: ${kind#*_}.${kind%%_*}\n" 'index($0, name)' \
+		"$istio/kubernetes/customresourcedefinitions.gen.yaml" >"api/crd/istio/$kind.yaml"
+done

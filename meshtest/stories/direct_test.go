@@ -1,0 +1,46 @@
+package stories_test
+
+import (
+	"net/http"
+	"strings"
+)
+
+// directMode applies Istio's own kinds to the hub: a header match and a denial, each counted. A route for the
+// same service wins, and a mistake in one object leaves the others in force.
+func directMode(w world) {
+	w.mesh.Kubectl("delete", "httproute/reviews", "--namespace=shop")
+	w.Cleanup(func() {
+		w.mesh.Apply(w.Example("shop"))
+		w.programmed("httproute/reviews")
+	})
+	w.apply(w.Example("direct"), "destinationrule/reviews", "virtualservice/reviews", "authorizationpolicy/ratings")
+	w.directObeyed()
+
+	w.mesh.MustRefuse(strings.Replace(w.Example("direct"), "exact: ada", "exakt: ada", 1), "unknown field", "exakt")
+	w.apply(strings.Replace(strings.ReplaceAll(w.Example("direct"), "name: reviews\n", "name: foreign\n"), "- reviews\n", "- ledger.bank.mesh\n", 1))
+	w.mesh.Kubectl("wait", "--for=condition=Accepted=false", "virtualservice/foreign", "--namespace=shop", "--timeout=20s")
+	w.directObeyed()
+
+	w.apply(somewhere("v2"), "httproute/reviews")
+	w.mesh.Kubectl("wait", "--for=condition=Conflicted", "virtualservice/reviews", "httproute/reviews", "--namespace=shop", "--timeout=20s")
+	const sent = 20
+	w.mustBe("share of v2", share(w.web().Ask(sent, "http://reviews:9080/", "--header", "end-user: ada"), "reviews", "v2"), 1, 0)
+}
+
+// directObeyed counts what examples/direct.yaml says.
+func (w world) directObeyed() {
+	w.Helper()
+	const sent = 30
+	for user, version := range map[string]string{"ada": "v3", "eve": "v1", "": "v1"} {
+		tally := w.web().Ask(sent, "http://reviews:9080/", "--header", "end-user: "+user)
+		w.mustBe("share of "+version+" for user "+user, share(tally, "reviews", version), 1, 0)
+	}
+	before := w.Requests("ratings1")
+	if denied := w.web().Ask(sent, "http://ratings:9080/", "--request", "DELETE"); denied.Status(http.StatusForbidden) != sent {
+		w.Errorf("want every DELETE denied: %s", denied)
+	}
+	if received := w.Requests("ratings1") - before; received != 0 {
+		w.Errorf("ratings received %d of the requests that are denied", received)
+	}
+	w.web().Ask(sent, "http://ratings:9080/").MustLoseNothing(w)
+}
