@@ -26,7 +26,7 @@ func TestCluster(t *testing.T) {
 	for name, part := range map[string]func(*testing.T, *cluster.Cluster){
 		"Apply": testApply, "Restart": testRestart, "Collision": testCollision, "Edit": testEdit, "Deletion": testDeletion, "Addition": testAddition,
 		"Foreign": testForeign, "Invalid": testInvalid, "Namespace": testNamespace, "Thousand": testThousand, "Handover": testHandover,
-		"Certificates": testCertificates, "Replaced": testReplaced,
+		"Certificates": testCertificates, "Replaced": testReplaced, "Direct": testDirect,
 		"Inventory": testInventory,
 	} {
 		t.Run(name, func(t *testing.T) { part(t, c) })
