@@ -9,13 +9,16 @@ KUBE    := k8s.io/component-base/version
 LDFLAGS := -s -w -X main.version=$(VERSION) -X $(KUBE).gitVersion=v1.36.1 -X $(KUBE).gitMajor=1 -X $(KUBE).gitMinor=36
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 build: ## build isthmus, isthmus-agent and the sample shop into bin/
 	go build -ldflags "$(LDFLAGS)" -o bin/ ./cmd/isthmus ./cmd/isthmus-agent ./examples/shop
 
 demo: build ## run a whole mesh on this machine until Ctrl-C; no root needed
 	bin/isthmus demo
+
+demo-kubernetes: ## as root: run a mesh of machines and a cluster with Istio until Ctrl-C; the first time builds Kubernetes
+	ISTHMUS_STAY=1 go test ./meshtest/stories -run '^TestBridge$$' -count=1 -timeout 0 -v
 
 test: ## run every test, with real Envoys; as root also those in network namespaces
 	go build ./...
@@ -47,4 +50,4 @@ lint: ## vet and staticcheck
 clean: ## remove bin/; the caches of Go and of ~/.cache/isthmus stay
 	rm -rf bin
 
-.PHONY: help build demo test soak bench generate lint clean
+.PHONY: help build demo demo-kubernetes test soak bench generate lint clean

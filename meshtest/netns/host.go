@@ -89,6 +89,9 @@ func (h *Host) Command(ctx context.Context, name string, args ...string) *exec.C
 	return h.command(ctx, nil, name, args)
 }
 
+// NetNS is the name of the host's network namespace, for people who type "ip netns exec".
+func (h *Host) NetNS() string { return h.space.name }
+
 // CommandAs is Command for another user.
 func (h *Host) CommandAs(ctx context.Context, uid int, name string, args ...string) *exec.Cmd {
 	id := strconv.Itoa(uid)
