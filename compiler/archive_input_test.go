@@ -40,6 +40,7 @@ type discovered struct {
 			Versions   []string          `json:"versions"`
 			Identities []string          `json:"identities"`
 			Selector   map[string]string `json:"selector"`
+			Ports      map[int32]string  `json:"ports"`
 			Targets    map[int32]int32   `json:"targets"`
 		} `json:"places"`
 	} `json:"spec"`

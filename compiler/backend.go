@@ -48,7 +48,8 @@ func (r *routeWork) resolve(ref gatewayv1.BackendObjectReference, field element)
 		return b, problem.RefNotPermitted.Because("%s: %s %s/%s", field, kind, namespace, ref.Name), ""
 	}
 	if b.Service == nil {
-		return b, problem.BackendNotFound.Because("%s: there is no %s %s/%s", field, kind, namespace, ref.Name), ""
+		return b, problem.BackendNotFound.Because("%s: there is no %s %s/%s%s",
+			field, kind, namespace, ref.Name, lookedAt(r.work, namespace, string(ref.Name))), ""
 	}
 	port, err := r.backendPort(b.Service, ref.Port)
 	if err != nil {

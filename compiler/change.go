@@ -38,6 +38,8 @@ type DiscoveredPlace struct {
 	Versions, Identities []string
 	// Selector by which a cluster picks the pods; nil on machines.
 	Selector map[string]string
+	// Ports are the protocols by port, as in [DiscoveredPort].
+	Ports map[int32]string
 	// Targets are the pods' ports by port, where they differ.
 	Targets map[int32]int32
 }

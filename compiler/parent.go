@@ -20,7 +20,8 @@ func (r *routeWork) attachToService(parent int, ref gatewayv1.ParentReference) i
 	s := value[*plan.Service](r.work, serviceKey(namespace, string(ref.Name)))
 	switch {
 	case s == nil:
-		r.reject(parent, problem.ParentNotFound.Because("spec.parentRefs[%d]: there is no service %s/%s", parent, namespace, ref.Name), "")
+		r.reject(parent, problem.ParentNotFound.Because("spec.parentRefs[%d]: there is no service %s/%s%s",
+			parent, namespace, ref.Name, lookedAt(r.work, namespace, string(ref.Name))), "")
 		return 0
 	case namespace != r.key.namespace && len(s.Visible) == 0:
 		r.reject(parent, problem.RefNotPermitted.Because("spec.parentRefs[%d]: service %s/%s is not exposed to other workspaces", parent, namespace, ref.Name),

@@ -184,13 +184,16 @@ func sidecar(w *work) any {
 func zoneInfo(w *work) any {
 	var zone *v1alpha1.Zone
 	var workspaces []string
-	var claims []*feedpb.Claim
+	var claims []namespaceClaim
+	var observed []observedNamespace
 	var edges []*feedpb.ZoneEdge
 	var paths []path
 	for m := range w.members() {
 		switch m := m.(type) {
 		case namespaceClaim:
-			claims = append(claims, &feedpb.Claim{Namespace: m.namespace, Workspace: m.workspace})
+			claims = append(claims, m)
+		case observedNamespace:
+			observed = append(observed, m)
 		case *v1alpha1.Zone:
 			zone = m
 		case *Edges:
@@ -208,7 +211,10 @@ func zoneInfo(w *work) any {
 	}
 	slices.Sort(workspaces)
 	info := &feedpb.ZoneInfo{Name: zone.Name, Region: zone.Spec.Locality.Region, Zone: zone.Spec.Locality.Zone,
-		Network: zone.Spec.Network, Workspaces: workspaces, Type: string(zone.Spec.Type), Claims: claims, Edges: edges, Paths: toPaths(paths)}
+		Network: zone.Spec.Network, Workspaces: workspaces, Type: string(zone.Spec.Type), Edges: edges, Paths: toPaths(paths)}
+	for _, c := range yielding(w, zone.Name, claims, observed) {
+		info.Claims = append(info.Claims, &feedpb.Claim{Namespace: c.namespace, Workspace: c.workspace})
+	}
 	if info.Zone == "" {
 		info.Zone = zone.Name
 	}
@@ -216,7 +222,7 @@ func zoneInfo(w *work) any {
 		info.Network = zone.Name
 	}
 	resources := []*feedpb.Resource{istio.ZoneInfo(info, origin(zone, kindZone, ""))}
-	if zone.Spec.Type == v1alpha1.ZoneKubernetes && len(zone.Spec.EastWest.Addresses) > 0 {
+	if len(claims) > 0 && len(zone.Spec.EastWest.Addresses) > 0 { // a cluster that is only observed is left as it is
 		resources = append(resources, istio.EastWest(zone.Name, "istio-system", "isthmus-east-west",
 			map[string]string{"istio": "eastwestgateway"}, v1alpha1.EastWestPort, origin(zone, kindZone, "spec.eastWest")))
 	}

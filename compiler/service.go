@@ -77,8 +77,12 @@ func (p *serviceParts) add(m any) {
 // build makes the service, or reports why there is none and returns nil.
 func (p *serviceParts) build(w *work) *plan.Service {
 	namespace, name := w.node.key.namespace, w.node.key.name
+	ws := value[*workspace](w, workspaceKey(namespace))
+	if ws != nil {
+		p.discovered = p.discovered.managed(ws.observed)
+	}
 	switch {
-	case value[*workspace](w, workspaceKey(namespace)) == nil:
+	case ws == nil:
 		p.refuse(w, problem.NoWorkspace.Because("there is no Workspace %q", namespace))
 		return nil
 	case p.declared == nil && p.discovered == nil:

@@ -17,6 +17,8 @@ type workspace struct {
 	labels map[string]string
 	// listed says that the workspace names the hostnames it may serve.
 	listed bool
+	// observed are zones that the workspace looks at and does not manage.
+	observed []string
 }
 
 // workspaceOf computes unitWorkspace: nil when there is no Workspace of that name.
@@ -24,7 +26,7 @@ func workspaceOf(w *work) any {
 	for m := range w.members() {
 		ws := m.(*v1alpha1.Workspace)
 		checkWorkspace(w, ws)
-		return &workspace{name: ws.Name, labels: ws.Labels, listed: len(ws.Spec.Hostnames) > 0}
+		return &workspace{name: ws.Name, labels: ws.Labels, listed: len(ws.Spec.Hostnames) > 0, observed: observe(w, ws)}
 	}
 	return nil
 }
@@ -97,11 +99,17 @@ func reach(w *work) any {
 	return nil
 }
 
-// population computes unitPopulation: the label sets of a workspace's workloads.
+// population computes unitPopulation: the label sets of a workspace's workloads that are managed.
 func population(w *work) any {
 	var all []map[string]string
+	var observed []string
+	if ws := value[*workspace](w, workspaceKey(w.node.key.namespace)); ws != nil {
+		observed = ws.observed
+	}
 	for m := range w.members() {
-		all = append(all, m.(*Discovered).Labels...)
+		if d := m.(*Discovered).managed(observed); d != nil {
+			all = append(all, d.Labels...)
+		}
 	}
 	return all
 }

@@ -37,6 +37,16 @@ type WorkspaceSpec struct {
 	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$`
 	Zones []string `json:"zones,omitempty"`
 
+	// Observe lists namespaces of clusters, written as in zones, that are looked at and not managed: their
+	// services and workloads are shown, nothing is written into the cluster for them, no route is about them
+	// and no request of other zones goes there. To manage one, move its entry to zones.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=317
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$`
+	Observe []string `json:"observe,omitempty"`
+
 	// Hostnames are the external names that Gateways of this workspace may serve, exact
 	// ("shop.example.com") or with a leading wildcard ("*.shop.example.com"). A name belongs to
 	// the oldest workspace that claims it. Empty means: any name no other workspace claims.

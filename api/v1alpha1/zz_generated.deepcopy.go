@@ -903,6 +903,11 @@ func (in *WorkspaceSpec) DeepCopyInto(out *WorkspaceSpec) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.Observe != nil {
+		in, out := &in.Observe, &out.Observe
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.Hostnames != nil {
 		in, out := &in.Hostnames, &out.Hostnames
 		*out = make([]string, len(*in))

@@ -79,7 +79,7 @@ func (s *shapes) places(key serviceKey) []compiler.DiscoveredPlace {
 	return all
 }
 
-// describe adds what one trait says of its place. Where pods disagree about selector or port, as for the
+// describe adds what one trait says of its place. Where pods disagree about selector, protocol or port, as for the
 // moment of a change they do, the greater text counts, so that the order does not.
 func describe(place *compiler.DiscoveredPlace, t trait) {
 	if t.Version != "" && !slices.Contains(place.Versions, t.Version) {
@@ -90,6 +90,12 @@ func describe(place *compiler.DiscoveredPlace, t trait) {
 	}
 	if t.Selector != "" && strings.Compare(t.Selector, labelsText(place.Selector)) > 0 {
 		place.Selector = parseLabels(t.Selector)
+	}
+	for _, port := range parsePorts(t.Ports) {
+		if place.Ports == nil {
+			place.Ports = map[int32]string{}
+		}
+		place.Ports[port.Port] = max(place.Ports[port.Port], port.Protocol)
 	}
 	for port, target := range parseTargets(t.Ports) {
 		if place.Targets == nil {

@@ -28,7 +28,7 @@ func TestWorkloadsMakeAService(t *testing.T) {
 			{"canary": "yes", "isthmus.dev/service": "reviews", "isthmus.dev/version": "v2", "isthmus.dev/workspace": "shop", "isthmus.dev/zone": "dc1"},
 			{"isthmus.dev/service": "reviews", "isthmus.dev/version": "v1", "isthmus.dev/workspace": "shop", "isthmus.dev/zone": "dc1"},
 		},
-		Places: []compiler.DiscoveredPlace{{Zone: "dc1", Alive: true, Versions: []string{"v1", "v2"}}},
+		Places: []compiler.DiscoveredPlace{{Zone: "dc1", Alive: true, Versions: []string{"v1", "v2"}, Ports: map[int32]string{9080: "http", 9443: "tls"}}},
 	}
 	if got := w.taken()[reviews]; !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -119,7 +119,7 @@ func TestPodsTellIdentitySelectorAndPorts(t *testing.T) {
 	pod.Ports[0].Target = 8080
 	w.connect("edge-1", pod)
 	want := []compiler.DiscoveredPlace{{Zone: "dc1", Alive: true, Versions: []string{"v1"}, Identities: []string{pod.Identity},
-		Selector: pod.Selector, Targets: map[int32]int32{9080: 8080}}}
+		Selector: pod.Selector, Ports: map[int32]string{9080: "http"}, Targets: map[int32]int32{9080: 8080}}}
 	if got := w.taken()[reviews]; got == nil || !reflect.DeepEqual(got.Places, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
