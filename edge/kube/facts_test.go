@@ -1,6 +1,7 @@
 package kube_test
 
 import (
+	"context"
 	"crypto/x509"
 	"fmt"
 	"strings"
@@ -39,7 +40,7 @@ func testFacts(t *testing.T, c *cluster.Cluster) {
 	publishRoot(c, mesh)
 	c.Apply(factsYAML)
 	t.Cleanup(func() { // others' zones look at all istiods of the cluster
-		check(t, c.Core.CoreV1().Pods("facts-istio").DeleteCollection(t.Context(), metav1.DeleteOptions{GracePeriodSeconds: new(int64)}, metav1.ListOptions{}))
+		check(t, c.Core.CoreV1().Pods("facts-istio").DeleteCollection(context.Background(), metav1.DeleteOptions{GracePeriodSeconds: new(int64)}, metav1.ListOptions{}))
 	})
 	z := factsZone(t, c, "facts", mesh)
 	want := &feedpb.Cluster{
