@@ -43,6 +43,8 @@ type zoneHealth struct {
 	// Proxies connected, and Current on the newest revision.
 	Proxies int32 `json:"proxies"`
 	Current int32 `json:"current"`
+	// Cluster is what a zone that is one shows of itself.
+	Cluster *v1alpha1.ClusterStatus `json:"cluster,omitempty"`
 }
 
 // finding is one matter that needs attention.
@@ -85,7 +87,8 @@ func (h *health) find(subject, problem, remedy string) {
 func (h *health) examineZones(s hubclient.State) {
 	for _, z := range s.Zones {
 		r := revisionOf(z.Name, s.Revisions)
-		h.Zones = append(h.Zones, zoneHealth{z.Name, z.Status.Edges, edgeNames(z), r.Spec.Revision, r.Status.Edge, r.Status.Proxies, r.Status.Current})
+		h.Zones = append(h.Zones, zoneHealth{z.Name, z.Status.Edges, edgeNames(z), r.Spec.Revision, r.Status.Edge, r.Status.Proxies, r.Status.Current, z.Status.Cluster})
+		h.examineCluster(z)
 		h.examineEdges(z, workloadsOf(z.Name, s.Workloads))
 		if late := r.Status.Proxies - r.Status.Current; late > 0 {
 			h.find("zone "+z.Name, fmt.Sprintf("%d of %d proxies have not acknowledged revision %d", late, r.Status.Proxies, r.Spec.Revision),

@@ -120,6 +120,7 @@ func (h health) words(w io.Writer) error {
 			edges += " (" + z.Connected + ")"
 		}
 		fmt.Fprintf(w, "Zone     %s: %s, %d of %d proxies on revision %d\n", z.Name, edges, z.Current, z.Proxies, z.Revision)
+		clusterWords(w, z.Cluster)
 	}
 	fmt.Fprintf(w, "Mesh     %s, %d unhealthy; %s, %d connected\n\n",
 		count(h.Workloads.Total, "workload"), h.Workloads.Unhealthy, count(h.Proxies.Total, "proxy"), h.Proxies.Connected)
@@ -153,7 +154,7 @@ func readiness(h hubHealth) string {
 }
 
 // plurals of the nouns that count is used with.
-var plurals = map[string]string{"edge": "edges", "workload": "workloads", "proxy": "proxies", "matter needs": "matters need"}
+var plurals = map[string]string{"edge": "edges", "workload": "workloads", "proxy": "proxies", "service": "services", "Istio object": "Istio objects", "matter needs": "matters need"}
 
 func count(n int, noun string) string {
 	if n != 1 {

@@ -226,7 +226,8 @@ func rules(all []rbacv1.PolicyRule) string {
 	var text strings.Builder
 	for _, rule := range all {
 		for _, resource := range rule.Resources {
-			fmt.Fprintf(&text, "  %-45s %s\n", strings.TrimPrefix(rule.APIGroups[0]+"/"+resource, "/"), strings.Join(rule.Verbs, " "))
+			name := strings.Join(append([]string{resource}, rule.ResourceNames...), " ")
+			fmt.Fprintf(&text, "  %-45s %s\n", strings.TrimPrefix(rule.APIGroups[0]+"/"+name, "/"), strings.Join(rule.Verbs, " "))
 		}
 	}
 	return text.String()

@@ -31,7 +31,7 @@ func (e *edge) assembleCluster() error {
 	c := e.wallet.newest.Load()
 	e.drifts = &drifts{conditions: e.conditions, now: e.config.Now}
 	e.cluster, err = kube.New(kube.Config{
-		REST: access, Zone: c.zone, TrustDomain: c.trustDomain, LeaseNamespace: e.config.LeaseNamespace, Identity: c.name,
+		REST: access, Zone: c.zone, TrustDomain: c.trustDomain, Roots: e.wallet.Roots, LeaseNamespace: e.config.LeaseNamespace, Identity: c.name,
 		Events: clusterEvents{e}, Log: e.config.Log, Now: e.config.Now,
 	})
 	return err
@@ -97,6 +97,7 @@ func (e *edge) clusterInventory() *feedpb.ReportRequest {
 	if workloads, known := e.cluster.Workloads(); known {
 		all.Workloads, all.Extent = workloads, feedpb.ReportRequest_ZONE
 	}
+	all.Cluster = e.cluster.Facts()
 	if revision := e.cluster.Applied(); e.cluster.Leading() && revision > 0 {
 		all.Receipts, all.Rejections = clusterReceipts(revision), e.cluster.Rejections()
 	}
@@ -119,6 +120,9 @@ func (e clusterEvents) Inventory(all []*feedpb.Workload) {
 func (e clusterEvents) Workloads(upserts []*feedpb.Workload, gone []string) {
 	e.client.Report(&feedpb.ReportRequest{Workloads: upserts, WorkloadsGone: gone})
 }
+
+// Facts implements [kube.Events].
+func (e clusterEvents) Facts(f *feedpb.Cluster) { e.client.Report(&feedpb.ReportRequest{Cluster: f}) }
 
 // Rejected implements [kube.Events].
 func (e clusterEvents) Rejected(r *feedpb.Rejection) {

@@ -23,6 +23,7 @@ type outbox struct {
 	conditions []*feedpb.Condition
 	set        bool
 	extent     feedpb.ReportRequest_Extent
+	cluster    *feedpb.Cluster
 }
 
 type receipt struct {
@@ -43,7 +44,7 @@ func newOutbox() *outbox {
 func (o *outbox) reset() {
 	o.workloads, o.gone = map[string]*feedpb.Workload{}, map[string]struct{}{}
 	o.receipts, o.rejections = map[string]receipt{}, map[rejectionKey]*feedpb.Rejection{}
-	o.conditions, o.set, o.extent = nil, false, feedpb.ReportRequest_OWN
+	o.conditions, o.set, o.extent, o.cluster = nil, false, feedpb.ReportRequest_OWN, nil
 	select {
 	case <-o.wake:
 	default:
@@ -103,13 +104,18 @@ func (o *outbox) merge(news *feedpb.ReportRequest) {
 	if news.ConditionsSet {
 		o.conditions, o.set = news.Conditions, true
 	}
+	if news.Cluster != nil {
+		o.cluster = news.Cluster
+	}
 }
 
 // take empties the box into one message.
 func (o *outbox) take() *feedpb.ReportRequest {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	report := &feedpb.ReportRequest{Conditions: o.conditions, ConditionsSet: o.set, Receipts: o.byReceipt(), Extent: o.extent}
+	report := &feedpb.ReportRequest{
+		Conditions: o.conditions, ConditionsSet: o.set, Receipts: o.byReceipt(), Extent: o.extent, Cluster: o.cluster,
+	}
 	for _, w := range o.workloads {
 		report.Workloads = append(report.Workloads, w)
 	}

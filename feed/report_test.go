@@ -45,6 +45,7 @@ func TestReportsCoalesceWhileTheHubIsBusy(t *testing.T) {
 			Workloads:  []*feedpb.Workload{{Name: "web-1", Healthy: i == 999}},
 			Receipts:   []*feedpb.Receipt{{Revision: int64(i), Proxies: []string{"p1"}}, {Revision: 5, Proxies: []string{fmt.Sprint("q", i)}}},
 			Rejections: []*feedpb.Rejection{{Resource: "a", Proxy: "p1", Resolved: i == 999}},
+			Cluster:    &feedpb.Cluster{Pods: uint32(i)},
 		})
 	}
 	close(h.reportsIn)
@@ -52,7 +53,8 @@ func TestReportsCoalesceWhileTheHubIsBusy(t *testing.T) {
 		all := h.taken()
 		last := all[len(all)-1]
 		healthy := func(w *feedpb.Workload) bool { return w.Name == "web-1" && w.Healthy }
-		return slices.ContainsFunc(last.Workloads, healthy) && len(last.Rejections) == 1 && last.Rejections[0].Resolved
+		return slices.ContainsFunc(last.Workloads, healthy) && len(last.Rejections) == 1 && last.Rejections[0].Resolved &&
+			last.Cluster.GetPods() == 999
 	})
 	if n := len(h.taken()); n > 5 {
 		t.Errorf("%d messages for 1000 reports to a busy hub", n)

@@ -24,6 +24,8 @@ type document struct {
 	Edges      *int32                        `json:"edges,omitempty"`
 	// Addresses have one form in Zones and another in Gateways.
 	Addresses json.RawMessage `json:"addresses,omitempty"`
+	// Cluster is a [v1alpha1.ClusterStatus], or null where one has to go.
+	Cluster json.RawMessage `json:"cluster,omitempty"`
 }
 
 // documentOf is the status an object carries. Of routes it lacks the conditions beside parents, which
@@ -106,6 +108,9 @@ func (stored document) covers(wish document) bool {
 	}
 	if wish.Addresses == nil {
 		stored.Addresses = nil // those of a Gateway
+	}
+	if wish.Cluster == nil {
+		stored.Cluster = nil
 	}
 	return sameJSON(stored, wish)
 }

@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"strings"
@@ -48,6 +47,7 @@ func (l *ledger) verdict(key inventory.Object) (v verdict, ok bool) {
 	switch {
 	case key.Kind == kindZone:
 		l.sayZone(key.Name, &v.patch)
+		l.sayCluster(key.Name, e.stored, &v.patch)
 	case travels(key.Kind):
 		v.again = l.sayTravelled(key, e, &v.patch)
 	}
@@ -183,7 +183,7 @@ func lacking(zone string, p inventory.Progress) string {
 func (l *ledger) sayZone(name string, d *document) {
 	edges := l.inventory.Edges(name)
 	count := int32(len(edges.Connected))
-	d.Edges, d.Addresses = &count, addressList(edges.Addresses)
+	d.Edges, d.Addresses = &count, marshalled(words(edges.Addresses))
 	connected := metav1.Condition{Type: v1alpha1.ConditionConnected, Status: metav1.ConditionFalse, Reason: reasonNoEdge, Message: "no edge of the zone is connected; what it has goes on working"}
 	if count > 0 {
 		connected.Status, connected.Reason, connected.Message = metav1.ConditionTrue, reasonConnected, strings.Join(edges.Connected, ", ")
@@ -194,13 +194,4 @@ func (l *ledger) sayZone(name string, d *document) {
 			d.Conditions = put(d.Conditions, metav1.Condition{Type: c.Type, Status: metav1.ConditionTrue, Reason: c.Reason, Message: c.Message[:min(len(c.Message), maxMessage)]})
 		}
 	}
-}
-
-// addressList is a list as JSON, empty rather than null.
-func addressList(addresses []string) json.RawMessage {
-	text, err := json.Marshal(append([]string{}, addresses...))
-	if err != nil {
-		panic(err) // strings always marshal
-	}
-	return text
 }

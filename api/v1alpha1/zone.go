@@ -27,6 +27,7 @@ const ClusterAnnotation = "isthmus.dev/cluster"
 // +kubebuilder:printcolumn:name="Type",type=string,JSONPath=`.spec.type`
 // +kubebuilder:printcolumn:name="Edges",type=integer,JSONPath=`.status.edges`
 // +kubebuilder:printcolumn:name="Connected",type=string,JSONPath=`.status.conditions[?(@.type=="Connected")].status`
+// +kubebuilder:printcolumn:name="Istio",type=string,JSONPath=`.status.cluster.istio.versions[*]`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type Zone struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -95,6 +96,10 @@ type ZoneStatus struct {
 	// +optional
 	// +listType=set
 	Addresses []string `json:"addresses,omitempty"`
+
+	// Cluster is what a zone that is a cluster shows of itself; none in a zone of machines.
+	// +optional
+	Cluster *ClusterStatus `json:"cluster,omitempty"`
 }
 
 // ZoneList is a list of zones.

@@ -27,7 +27,7 @@ func TestCluster(t *testing.T) {
 		"Apply": testApply, "Restart": testRestart, "Collision": testCollision, "Edit": testEdit, "Deletion": testDeletion, "Addition": testAddition,
 		"Foreign": testForeign, "Invalid": testInvalid, "Namespace": testNamespace, "Thousand": testThousand, "Handover": testHandover,
 		"Certificates": testCertificates, "Replaced": testReplaced, "Direct": testDirect,
-		"Inventory": testInventory,
+		"Inventory": testInventory, "Facts": testFacts,
 	} {
 		t.Run(name, func(t *testing.T) { part(t, c) })
 	}
@@ -180,9 +180,8 @@ func testForeign(t *testing.T, c *cluster.Cluster) {
 	if diff := cmp.Diff(before.Items, after.Items); diff != "" {
 		t.Errorf("objects of others changed:\n%s", diff)
 	}
-	if z.Unmanaged()["VirtualService"] < 2 {
-		t.Errorf("others' objects: %v", z.Unmanaged())
-	}
+	z.SetClaims(nil)
+	z.waitFacts("two of others", func(f *feedpb.Cluster) bool { return f.Unmanaged["VirtualService"] >= 2 })
 }
 
 func testInvalid(t *testing.T, c *cluster.Cluster) {

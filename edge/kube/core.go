@@ -74,15 +74,18 @@ type pod struct {
 	namespace, name, node, account string
 	addresses                      []string
 	labels                         map[string]string
-	// meshID is Istio's, as its proxy in the pod was told.
-	meshID string
+	// meshID is Istio's, as its proxy in the pod was told; istiod the version of Istio, if the pod is one of istiod.
+	meshID, istiod string
 }
 
 func (p *pod) key() string { return p.namespace + "/" + p.name }
 
 func readPod(object any) pod {
 	p := object.(*corev1.Pod)
-	out := pod{namespace: p.Namespace, name: p.Name, node: p.Spec.NodeName, account: p.Spec.ServiceAccountName, labels: p.Labels, meshID: meshID(p)}
+	out := pod{
+		namespace: p.Namespace, name: p.Name, node: p.Spec.NodeName, account: p.Spec.ServiceAccountName, labels: p.Labels,
+		meshID: meshID(p), istiod: istiodVersion(p),
+	}
 	for _, address := range p.Status.PodIPs {
 		out.addresses = append(out.addresses, address.IP)
 	}
@@ -101,10 +104,5 @@ func readNode(object any) node {
 }
 
 func readNamespace(object any) namespace {
-	n := object.(*corev1.Namespace)
-	out := namespace{terminating: n.DeletionTimestamp != nil, revision: n.Labels[revisionLabel]}
-	if out.revision == "" && n.Labels["istio-injection"] == "enabled" {
-		out.revision = "default"
-	}
-	return out
+	return namespace{terminating: object.(*corev1.Namespace).DeletionTimestamp != nil}
 }

@@ -14,6 +14,7 @@ import (
 // is worked out and told in that call.
 type inventory struct {
 	events      Events
+	facts       *facts
 	trustDomain string
 
 	services *table[service]
@@ -32,8 +33,8 @@ type inventory struct {
 	known map[string][]*feedpb.Workload // by pod
 }
 
-func newInventory(trustDomain string, events Events) *inventory {
-	i := &inventory{events: events, trustDomain: trustDomain, slicesOf: index{}, slicesWith: index{}, named: index{}, known: map[string][]*feedpb.Workload{}}
+func newInventory(trustDomain string, events Events, facts *facts) *inventory {
+	i := &inventory{events: events, facts: facts, trustDomain: trustDomain, slicesOf: index{}, slicesWith: index{}, named: index{}, known: map[string][]*feedpb.Workload{}}
 	i.services = newTable(readService, i.serviceChanged, i.synced)
 	i.slices = newTable(readSlice, i.sliceChanged, i.synced)
 	i.pods = newTable(readPod, i.podChanged, i.synced)
@@ -180,6 +181,7 @@ func (i *inventory) everything() []string {
 
 // refresh works pods out again and tells what changed, or everything if nothing was told. Caller holds mu.
 func (i *inventory) refresh(pods []string) {
+	i.facts.stale.Store(true)
 	switch {
 	case !i.complete():
 	case i.told:

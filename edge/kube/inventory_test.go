@@ -42,9 +42,7 @@ func testInventory(t *testing.T, c *cluster.Cluster) {
 	c.Apply(text("inv", "false"))
 	want.Healthy, want.Reason = false, "the pod is not ready"
 	z.waitWorkloads(want)
-	if istio := z.Istio(); !slices.Equal(istio.MeshIDs, []string{"m1"}) {
-		t.Errorf("Istio %+v", istio)
-	}
+	z.waitFacts("its mesh", func(f *feedpb.Cluster) bool { return slices.Equal(f.MeshIds, []string{"m1"}) && f.Pods == 1 })
 	namespaced(c, "inv2") // a pod of the same name
 	c.Apply(text("inv2", "true"))
 	z.SetClaims(map[string]string{"inv": "shop", "inv2": "shop2"})

@@ -1,10 +1,14 @@
 package kube
 
 import (
+	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
 const (
@@ -12,44 +16,35 @@ const (
 	istiodLabel   = "istiod" // the value of app
 )
 
-// Istio is what the cluster shows of its own Istio.
-type Istio struct {
-	// Namespaces that istiod runs in, and the revisions of its pods.
-	Namespaces []string
-	Revisions  []string
-	// Injected are the revisions that namespaces ask for, by namespace.
-	Injected map[string]string
-	// MeshIDs as proxies were told; one, or the cluster is not as it should be.
-	MeshIDs []string
-}
-
-// Istio returns what can be found of the cluster's own Istio.
-func (c *Cluster) Istio() Istio {
-	spaces, revisions, meshes := map[string]struct{}{}, map[string]struct{}{}, map[string]struct{}{}
-	for _, p := range c.inventory.pods.all() {
+// findIstio adds what pods show of the cluster's own Istio.
+func findIstio(f *feedpb.Cluster, pods map[string]*pod) {
+	versions, revisions, spaces, meshes := set{}, set{}, set{}, set{}
+	for _, p := range pods {
+		meshes.add(p.meshID)
 		if p.labels["app"] == istiodLabel {
-			spaces[p.namespace] = struct{}{}
-			revisions[p.labels[revisionLabel]] = struct{}{}
-		}
-		if p.meshID != "" {
-			meshes[p.meshID] = struct{}{}
+			versions.add(p.istiod)
+			revisions.add(p.labels[revisionLabel])
+			spaces.add(p.namespace)
 		}
 	}
-	delete(revisions, "")
-	found := Istio{Namespaces: sorted(spaces), Revisions: sorted(revisions), MeshIDs: sorted(meshes), Injected: map[string]string{}}
-	for name, n := range c.namespaces.all() {
-		if n.revision != "" {
-			found.Injected[name] = n.revision
-		}
-	}
-	return found
+	f.IstioVersions, f.IstioRevisions, f.IstioNamespaces, f.MeshIds = versions.sorted(), revisions.sorted(), spaces.sorted(), meshes.sorted()
 }
 
-func sorted(set map[string]struct{}) []string { return slices.Sorted(maps.Keys(set)) }
+// set is a set of words.
+type set map[string]struct{}
 
-// Unmanaged counts the Istio objects of the cluster that are not ours, by kind.
-func (c *Cluster) Unmanaged() map[string]int {
-	counts := map[string]int{}
+// add leaves out what is empty.
+func (s set) add(word string) {
+	if word != "" {
+		s[word] = struct{}{}
+	}
+}
+
+func (s set) sorted() []string { return slices.Sorted(maps.Keys(s)) }
+
+// unmanaged counts the Istio objects of the cluster that are not ours, by kind.
+func (c *Cluster) unmanaged() map[string]uint32 {
+	counts := map[string]uint32{}
 	for _, name := range kindNames() {
 		if !kinds[name].istio() {
 			continue
@@ -61,6 +56,27 @@ func (c *Cluster) Unmanaged() map[string]int {
 		}
 	}
 	return counts
+}
+
+// istiodVersion is the version of Istio that a pod of istiod runs: what its label says, or its image's tag.
+func istiodVersion(p *corev1.Pod) string {
+	if p.Labels["app"] != istiodLabel {
+		return ""
+	}
+	version := p.Labels["app.kubernetes.io/version"]
+	for _, container := range p.Spec.Containers {
+		if container.Name == "discovery" {
+			version = cmp.Or(version, tag(container.Image))
+		}
+	}
+	return version
+}
+
+// tag is that of an image, without the word for its base; an image named by its digest only has none.
+func tag(image string) string {
+	image, _, _ = strings.Cut(image, "@")
+	_, tag, _ := strings.Cut(image[strings.LastIndex(image, "/")+1:], ":")
+	return strings.TrimSuffix(tag, "-distroless")
 }
 
 // meshID is what the proxy of a pod was told.

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,6 +28,9 @@ type Config struct {
 	Zone string
 	// TrustDomain of the cluster's Istio; empty means that identities are not told.
 	TrustDomain string
+	// Roots are the mesh's, for the question whether the cluster's istiod issues certificates under one of them;
+	// nil means that nobody asks.
+	Roots func() []*x509.Certificate
 	// LeaseNamespace is where the edges of the zone agree on one that writes and reports; empty means that
 	// there is one edge only.
 	LeaseNamespace string
@@ -48,6 +52,8 @@ type Events interface {
 	Inventory(all []*feedpb.Workload)
 	// Workloads are new or changed, and names gone.
 	Workloads(upserts []*feedpb.Workload, gone []string)
+	// Facts tells what the cluster shows of itself and of its Istio, from time to time when it is something else.
+	Facts(f *feedpb.Cluster)
 	// Rejected tells that an object cannot be in the cluster, or, resolved, that it can after all.
 	Rejected(r *feedpb.Rejection)
 	// Applied tells the newest revision that is wholly in the cluster, but for what was Rejected.
@@ -70,6 +76,7 @@ type Cluster struct {
 	objects    map[string]*table[live] // by kind
 	namespaces *table[namespace]
 	inventory  *inventory
+	facts      *facts
 	rejections *rejections
 	queue      atomic.Pointer[queue] // nil while not leading
 
@@ -93,10 +100,10 @@ func New(config Config) (*Cluster, error) {
 	if config.Lease == 0 {
 		config.Lease = 15 * time.Second
 	}
-	c := &Cluster{config: config, objects: map[string]*table[live]{}, wanted: map[string]*wanted{}}
+	c := &Cluster{config: config, objects: map[string]*table[live]{}, facts: &facts{}, wanted: map[string]*wanted{}}
 	c.faults = &faults{tell: config.Events.Condition, places: map[string]*place{}}
 	c.rejections = &rejections{tell: config.Events.Rejected, byResource: map[string]*feedpb.Rejection{}}
-	c.inventory = newInventory(config.TrustDomain, config.Events)
+	c.inventory = newInventory(config.TrustDomain, config.Events, c.facts)
 	for name := range kinds {
 		c.objects[name] = newTable(readLive(config.Zone), c.objectChanged(name), c.kindSynced(name))
 	}

@@ -149,8 +149,4 @@ func names(all []manager) string {
 }
 
 // namespace is what matters of one here.
-type namespace struct {
-	terminating bool
-	// revision of Istio that injects here; "default" for the plain label, empty for none.
-	revision string
-}
+type namespace struct{ terminating bool }

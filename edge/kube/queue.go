@@ -43,6 +43,7 @@ func (c *Cluster) term(ctx context.Context) {
 	for range parallel {
 		working.Go(func() { c.work(ctx, q) })
 	}
+	working.Go(func() { c.tellFacts(ctx) })
 	<-ctx.Done()
 	c.inventory.close()
 	c.queue.Store(nil)
@@ -138,6 +139,7 @@ func (c *Cluster) namesWanted(which func(*wanted) bool) []string {
 // objectChanged is told by the table of a kind.
 func (c *Cluster) objectChanged(kind string) func(string, *live, *live) {
 	return func(key string, before, after *live) {
+		c.facts.stale.Store(true)
 		name := kind + "/" + key
 		if w, _ := c.want(name); w != nil || after != nil && after.own || before != nil && before.own {
 			c.enqueue(name)
@@ -148,6 +150,7 @@ func (c *Cluster) objectChanged(kind string) func(string, *live, *live) {
 // kindSynced is told by the table of a kind after each list.
 func (c *Cluster) kindSynced(kind string) func() {
 	return func() {
+		c.facts.stale.Store(true)
 		for _, name := range c.namesWanted(func(w *wanted) bool { return w.err == nil && w.kind.name == kind }) {
 			c.enqueue(name)
 		}

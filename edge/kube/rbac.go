@@ -14,9 +14,12 @@ var (
 
 // Rules are what the edge must be allowed in the whole cluster, and no more.
 func Rules() []rbacv1.PolicyRule {
+	root := rule("", []string{"get"}, "configmaps")
+	root.ResourceNames = []string{rootConfigMap}
 	return append([]rbacv1.PolicyRule{
 		rule("", read, "namespaces", "nodes", "pods", "services"),
 		rule("discovery.k8s.io", read, "endpointslices"),
+		root,
 	}, kindRules(func(k *kind) bool { return !k.ours })...)
 }
 

@@ -42,6 +42,7 @@ type zone struct {
 	mu          sync.Mutex
 	inventories int
 	workloads   map[string]*feedpb.Workload
+	facts       *feedpb.Cluster
 	rejected    map[string]*feedpb.Rejection
 	resolved    int
 	applied     []int64
@@ -113,6 +114,13 @@ func (z *zone) Workloads(upserts []*feedpb.Workload, gone []string) {
 	for _, name := range gone {
 		delete(z.workloads, name)
 	}
+}
+
+// Facts implements [kube.Events].
+func (z *zone) Facts(f *feedpb.Cluster) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.facts = f
 }
 
 // Rejected implements [kube.Events].

@@ -1222,8 +1222,10 @@ type ReportRequest struct {
 	Conditions    []*Condition `protobuf:"bytes,7,rep,name=conditions,proto3" json:"conditions,omitempty"`
 	ConditionsSet bool         `protobuf:"varint,8,opt,name=conditions_set,json=conditionsSet,proto3" json:"conditions_set,omitempty"`
 	// Counts up; the hub answers with the newest it has taken.
-	Sequence      uint64               `protobuf:"varint,9,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	Extent        ReportRequest_Extent `protobuf:"varint,10,opt,name=extent,proto3,enum=isthmus.feed.v1.ReportRequest_Extent" json:"extent,omitempty"`
+	Sequence uint64               `protobuf:"varint,9,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Extent   ReportRequest_Extent `protobuf:"varint,10,opt,name=extent,proto3,enum=isthmus.feed.v1.ReportRequest_Extent" json:"extent,omitempty"`
+	// What a zone that is a cluster shows of itself, whole, from the edge that leads. Unset means unchanged.
+	Cluster       *Cluster `protobuf:"bytes,12,opt,name=cluster,proto3" json:"cluster,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1328,6 +1330,136 @@ func (x *ReportRequest) GetExtent() ReportRequest_Extent {
 	return ReportRequest_OWN
 }
 
+func (x *ReportRequest) GetCluster() *Cluster {
+	if x != nil {
+		return x.Cluster
+	}
+	return nil
+}
+
+// Cluster is what a Kubernetes cluster shows of itself and of its Istio. Lists are sorted.
+type Cluster struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the istiods that run: versions, revisions, namespaces.
+	IstioVersions   []string `protobuf:"bytes,1,rep,name=istio_versions,json=istioVersions,proto3" json:"istio_versions,omitempty"`
+	IstioRevisions  []string `protobuf:"bytes,2,rep,name=istio_revisions,json=istioRevisions,proto3" json:"istio_revisions,omitempty"`
+	IstioNamespaces []string `protobuf:"bytes,3,rep,name=istio_namespaces,json=istioNamespaces,proto3" json:"istio_namespaces,omitempty"`
+	// As proxies were told; more than one means that the cluster is not as it should be.
+	MeshIds []string `protobuf:"bytes,4,rep,name=mesh_ids,json=meshIds,proto3" json:"mesh_ids,omitempty"`
+	// Root under which istiod issues certificates: "mesh" for the mesh's, "own" for another, empty while unknown.
+	Trust string `protobuf:"bytes,5,opt,name=trust,proto3" json:"trust,omitempty"`
+	// Istio objects that are not ours, by kind.
+	Unmanaged map[string]uint32 `protobuf:"bytes,6,rep,name=unmanaged,proto3" json:"unmanaged,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// In claimed namespaces: Services, pods behind them, and Services that select pods and have none.
+	Services            uint32 `protobuf:"varint,7,opt,name=services,proto3" json:"services,omitempty"`
+	Pods                uint32 `protobuf:"varint,8,opt,name=pods,proto3" json:"pods,omitempty"`
+	ServicesWithoutPods uint32 `protobuf:"varint,9,opt,name=services_without_pods,json=servicesWithoutPods,proto3" json:"services_without_pods,omitempty"`
+	// Names of the first of those, "namespace/name".
+	WithoutPods   []string `protobuf:"bytes,10,rep,name=without_pods,json=withoutPods,proto3" json:"without_pods,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Cluster) Reset() {
+	*x = Cluster{}
+	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Cluster) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Cluster) ProtoMessage() {}
+
+func (x *Cluster) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Cluster.ProtoReflect.Descriptor instead.
+func (*Cluster) Descriptor() ([]byte, []int) {
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Cluster) GetIstioVersions() []string {
+	if x != nil {
+		return x.IstioVersions
+	}
+	return nil
+}
+
+func (x *Cluster) GetIstioRevisions() []string {
+	if x != nil {
+		return x.IstioRevisions
+	}
+	return nil
+}
+
+func (x *Cluster) GetIstioNamespaces() []string {
+	if x != nil {
+		return x.IstioNamespaces
+	}
+	return nil
+}
+
+func (x *Cluster) GetMeshIds() []string {
+	if x != nil {
+		return x.MeshIds
+	}
+	return nil
+}
+
+func (x *Cluster) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+func (x *Cluster) GetUnmanaged() map[string]uint32 {
+	if x != nil {
+		return x.Unmanaged
+	}
+	return nil
+}
+
+func (x *Cluster) GetServices() uint32 {
+	if x != nil {
+		return x.Services
+	}
+	return 0
+}
+
+func (x *Cluster) GetPods() uint32 {
+	if x != nil {
+		return x.Pods
+	}
+	return 0
+}
+
+func (x *Cluster) GetServicesWithoutPods() uint32 {
+	if x != nil {
+		return x.ServicesWithoutPods
+	}
+	return 0
+}
+
+func (x *Cluster) GetWithoutPods() []string {
+	if x != nil {
+		return x.WithoutPods
+	}
+	return nil
+}
+
 type Receipt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Revision acknowledged by all the proxies named.
@@ -1341,7 +1473,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1353,7 +1485,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1366,7 +1498,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{15}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Receipt) GetRevision() int64 {
@@ -1407,7 +1539,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1419,7 +1551,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1432,7 +1564,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{16}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Rejection) GetResource() string {
@@ -1488,7 +1620,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1500,7 +1632,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1513,7 +1645,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{17}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Condition) GetType() string {
@@ -1546,7 +1678,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1558,7 +1690,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1571,7 +1703,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{18}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReportResponse) GetSequence() uint64 {
@@ -1591,7 +1723,7 @@ type RedeemRequest struct {
 
 func (x *RedeemRequest) Reset() {
 	*x = RedeemRequest{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1603,7 +1735,7 @@ func (x *RedeemRequest) String() string {
 func (*RedeemRequest) ProtoMessage() {}
 
 func (x *RedeemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1616,7 +1748,7 @@ func (x *RedeemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemRequest.ProtoReflect.Descriptor instead.
 func (*RedeemRequest) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{19}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RedeemRequest) GetTokenName() string {
@@ -1641,7 +1773,7 @@ type RedeemResponse struct {
 
 func (x *RedeemResponse) Reset() {
 	*x = RedeemResponse{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[20]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1653,7 +1785,7 @@ func (x *RedeemResponse) String() string {
 func (*RedeemResponse) ProtoMessage() {}
 
 func (x *RedeemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[20]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1666,7 +1798,7 @@ func (x *RedeemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemResponse.ProtoReflect.Descriptor instead.
 func (*RedeemResponse) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{20}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{21}
 }
 
 type ConfigureRequest_Hello struct {
@@ -1687,7 +1819,7 @@ type ConfigureRequest_Hello struct {
 
 func (x *ConfigureRequest_Hello) Reset() {
 	*x = ConfigureRequest_Hello{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[21]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1699,7 +1831,7 @@ func (x *ConfigureRequest_Hello) String() string {
 func (*ConfigureRequest_Hello) ProtoMessage() {}
 
 func (x *ConfigureRequest_Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[21]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1774,7 +1906,7 @@ type ReportRequest_Hello struct {
 
 func (x *ReportRequest_Hello) Reset() {
 	*x = ReportRequest_Hello{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[26]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1786,7 +1918,7 @@ func (x *ReportRequest_Hello) String() string {
 func (*ReportRequest_Hello) ProtoMessage() {}
 
 func (x *ReportRequest_Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[26]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1932,7 +2064,7 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"\x04Port\x12\x12\n" +
 	"\x04port\x18\x01 \x01(\rR\x04port\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x01(\tR\bprotocol\x12\x16\n" +
-	"\x06target\x18\x03 \x01(\rR\x06target\"\xcc\x04\n" +
+	"\x06target\x18\x03 \x01(\rR\x06target\"\x80\x05\n" +
 	"\rReportRequest\x12:\n" +
 	"\x05hello\x18\x01 \x01(\v2$.isthmus.feed.v1.ReportRequest.HelloR\x05hello\x12\x14\n" +
 	"\x05reset\x18\x02 \x01(\bR\x05reset\x127\n" +
@@ -1948,14 +2080,30 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"\x0econditions_set\x18\b \x01(\bR\rconditionsSet\x12\x1a\n" +
 	"\bsequence\x18\t \x01(\x04R\bsequence\x12=\n" +
 	"\x06extent\x18\n" +
-	" \x01(\x0e2%.isthmus.feed.v1.ReportRequest.ExtentR\x06extent\x1a/\n" +
+	" \x01(\x0e2%.isthmus.feed.v1.ReportRequest.ExtentR\x06extent\x122\n" +
+	"\acluster\x18\f \x01(\v2\x18.isthmus.feed.v1.ClusterR\acluster\x1a/\n" +
 	"\x05Hello\x12\x12\n" +
 	"\x04zone\x18\x01 \x01(\tR\x04zone\x12\x12\n" +
 	"\x04edge\x18\x02 \x01(\tR\x04edge\"(\n" +
 	"\x06Extent\x12\a\n" +
 	"\x03OWN\x10\x00\x12\v\n" +
 	"\aUNKNOWN\x10\x01\x12\b\n" +
-	"\x04ZONE\x10\x02\"S\n" +
+	"\x04ZONE\x10\x02\"\xc1\x03\n" +
+	"\aCluster\x12%\n" +
+	"\x0eistio_versions\x18\x01 \x03(\tR\ristioVersions\x12'\n" +
+	"\x0fistio_revisions\x18\x02 \x03(\tR\x0eistioRevisions\x12)\n" +
+	"\x10istio_namespaces\x18\x03 \x03(\tR\x0fistioNamespaces\x12\x19\n" +
+	"\bmesh_ids\x18\x04 \x03(\tR\ameshIds\x12\x14\n" +
+	"\x05trust\x18\x05 \x01(\tR\x05trust\x12E\n" +
+	"\tunmanaged\x18\x06 \x03(\v2'.isthmus.feed.v1.Cluster.UnmanagedEntryR\tunmanaged\x12\x1a\n" +
+	"\bservices\x18\a \x01(\rR\bservices\x12\x12\n" +
+	"\x04pods\x18\b \x01(\rR\x04pods\x122\n" +
+	"\x15services_without_pods\x18\t \x01(\rR\x13servicesWithoutPods\x12!\n" +
+	"\fwithout_pods\x18\n" +
+	" \x03(\tR\vwithoutPods\x1a<\n" +
+	"\x0eUnmanagedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"S\n" +
 	"\aReceipt\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x18\n" +
 	"\aproxies\x18\x02 \x03(\tR\aproxies\x12\x12\n" +
@@ -1998,7 +2146,7 @@ func file_feed_feedpb_feed_proto_rawDescGZIP() []byte {
 }
 
 var file_feed_feedpb_feed_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_feed_feedpb_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_feed_feedpb_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_feed_feedpb_feed_proto_goTypes = []any{
 	(ReportRequest_Extent)(0),      // 0: isthmus.feed.v1.ReportRequest.Extent
 	(*AdmitRequest)(nil),           // 1: isthmus.feed.v1.AdmitRequest
@@ -2016,56 +2164,60 @@ var file_feed_feedpb_feed_proto_goTypes = []any{
 	(*Workload)(nil),               // 13: isthmus.feed.v1.Workload
 	(*Port)(nil),                   // 14: isthmus.feed.v1.Port
 	(*ReportRequest)(nil),          // 15: isthmus.feed.v1.ReportRequest
-	(*Receipt)(nil),                // 16: isthmus.feed.v1.Receipt
-	(*Rejection)(nil),              // 17: isthmus.feed.v1.Rejection
-	(*Condition)(nil),              // 18: isthmus.feed.v1.Condition
-	(*ReportResponse)(nil),         // 19: isthmus.feed.v1.ReportResponse
-	(*RedeemRequest)(nil),          // 20: isthmus.feed.v1.RedeemRequest
-	(*RedeemResponse)(nil),         // 21: isthmus.feed.v1.RedeemResponse
-	(*ConfigureRequest_Hello)(nil), // 22: isthmus.feed.v1.ConfigureRequest.Hello
-	nil,                            // 23: isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
-	nil,                            // 24: isthmus.feed.v1.Resource.LabelsEntry
-	nil,                            // 25: isthmus.feed.v1.Workload.LabelsEntry
-	nil,                            // 26: isthmus.feed.v1.Workload.SelectorEntry
-	(*ReportRequest_Hello)(nil),    // 27: isthmus.feed.v1.ReportRequest.Hello
-	(*timestamppb.Timestamp)(nil),  // 28: google.protobuf.Timestamp
-	(*anypb.Any)(nil),              // 29: google.protobuf.Any
+	(*Cluster)(nil),                // 16: isthmus.feed.v1.Cluster
+	(*Receipt)(nil),                // 17: isthmus.feed.v1.Receipt
+	(*Rejection)(nil),              // 18: isthmus.feed.v1.Rejection
+	(*Condition)(nil),              // 19: isthmus.feed.v1.Condition
+	(*ReportResponse)(nil),         // 20: isthmus.feed.v1.ReportResponse
+	(*RedeemRequest)(nil),          // 21: isthmus.feed.v1.RedeemRequest
+	(*RedeemResponse)(nil),         // 22: isthmus.feed.v1.RedeemResponse
+	(*ConfigureRequest_Hello)(nil), // 23: isthmus.feed.v1.ConfigureRequest.Hello
+	nil,                            // 24: isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
+	nil,                            // 25: isthmus.feed.v1.Resource.LabelsEntry
+	nil,                            // 26: isthmus.feed.v1.Workload.LabelsEntry
+	nil,                            // 27: isthmus.feed.v1.Workload.SelectorEntry
+	(*ReportRequest_Hello)(nil),    // 28: isthmus.feed.v1.ReportRequest.Hello
+	nil,                            // 29: isthmus.feed.v1.Cluster.UnmanagedEntry
+	(*timestamppb.Timestamp)(nil),  // 30: google.protobuf.Timestamp
+	(*anypb.Any)(nil),              // 31: google.protobuf.Any
 }
 var file_feed_feedpb_feed_proto_depIdxs = []int32{
-	22, // 0: isthmus.feed.v1.ConfigureRequest.hello:type_name -> isthmus.feed.v1.ConfigureRequest.Hello
+	23, // 0: isthmus.feed.v1.ConfigureRequest.hello:type_name -> isthmus.feed.v1.ConfigureRequest.Hello
 	5,  // 1: isthmus.feed.v1.ConfigureResponse.resources:type_name -> isthmus.feed.v1.Resource
-	28, // 2: isthmus.feed.v1.ConfigureResponse.committed:type_name -> google.protobuf.Timestamp
-	29, // 3: isthmus.feed.v1.Resource.body:type_name -> google.protobuf.Any
-	24, // 4: isthmus.feed.v1.Resource.labels:type_name -> isthmus.feed.v1.Resource.LabelsEntry
+	30, // 2: isthmus.feed.v1.ConfigureResponse.committed:type_name -> google.protobuf.Timestamp
+	31, // 3: isthmus.feed.v1.Resource.body:type_name -> google.protobuf.Any
+	25, // 4: isthmus.feed.v1.Resource.labels:type_name -> isthmus.feed.v1.Resource.LabelsEntry
 	6,  // 5: isthmus.feed.v1.Resource.origins:type_name -> isthmus.feed.v1.Origin
-	28, // 6: isthmus.feed.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	30, // 6: isthmus.feed.v1.Token.expires:type_name -> google.protobuf.Timestamp
 	12, // 7: isthmus.feed.v1.ZoneInfo.claims:type_name -> isthmus.feed.v1.Claim
 	11, // 8: isthmus.feed.v1.ZoneInfo.edges:type_name -> isthmus.feed.v1.ZoneEdge
 	10, // 9: isthmus.feed.v1.ZoneInfo.paths:type_name -> isthmus.feed.v1.Path
 	14, // 10: isthmus.feed.v1.Workload.ports:type_name -> isthmus.feed.v1.Port
-	25, // 11: isthmus.feed.v1.Workload.labels:type_name -> isthmus.feed.v1.Workload.LabelsEntry
-	26, // 12: isthmus.feed.v1.Workload.selector:type_name -> isthmus.feed.v1.Workload.SelectorEntry
-	27, // 13: isthmus.feed.v1.ReportRequest.hello:type_name -> isthmus.feed.v1.ReportRequest.Hello
+	26, // 11: isthmus.feed.v1.Workload.labels:type_name -> isthmus.feed.v1.Workload.LabelsEntry
+	27, // 12: isthmus.feed.v1.Workload.selector:type_name -> isthmus.feed.v1.Workload.SelectorEntry
+	28, // 13: isthmus.feed.v1.ReportRequest.hello:type_name -> isthmus.feed.v1.ReportRequest.Hello
 	13, // 14: isthmus.feed.v1.ReportRequest.workloads:type_name -> isthmus.feed.v1.Workload
-	16, // 15: isthmus.feed.v1.ReportRequest.receipts:type_name -> isthmus.feed.v1.Receipt
-	17, // 16: isthmus.feed.v1.ReportRequest.rejections:type_name -> isthmus.feed.v1.Rejection
-	18, // 17: isthmus.feed.v1.ReportRequest.conditions:type_name -> isthmus.feed.v1.Condition
+	17, // 15: isthmus.feed.v1.ReportRequest.receipts:type_name -> isthmus.feed.v1.Receipt
+	18, // 16: isthmus.feed.v1.ReportRequest.rejections:type_name -> isthmus.feed.v1.Rejection
+	19, // 17: isthmus.feed.v1.ReportRequest.conditions:type_name -> isthmus.feed.v1.Condition
 	0,  // 18: isthmus.feed.v1.ReportRequest.extent:type_name -> isthmus.feed.v1.ReportRequest.Extent
-	6,  // 19: isthmus.feed.v1.Rejection.origins:type_name -> isthmus.feed.v1.Origin
-	23, // 20: isthmus.feed.v1.ConfigureRequest.Hello.initial_versions:type_name -> isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
-	1,  // 21: isthmus.feed.v1.Feed.Admit:input_type -> isthmus.feed.v1.AdmitRequest
-	3,  // 22: isthmus.feed.v1.Feed.Configure:input_type -> isthmus.feed.v1.ConfigureRequest
-	15, // 23: isthmus.feed.v1.Feed.Report:input_type -> isthmus.feed.v1.ReportRequest
-	20, // 24: isthmus.feed.v1.Feed.Redeem:input_type -> isthmus.feed.v1.RedeemRequest
-	2,  // 25: isthmus.feed.v1.Feed.Admit:output_type -> isthmus.feed.v1.AdmitResponse
-	4,  // 26: isthmus.feed.v1.Feed.Configure:output_type -> isthmus.feed.v1.ConfigureResponse
-	19, // 27: isthmus.feed.v1.Feed.Report:output_type -> isthmus.feed.v1.ReportResponse
-	21, // 28: isthmus.feed.v1.Feed.Redeem:output_type -> isthmus.feed.v1.RedeemResponse
-	25, // [25:29] is the sub-list for method output_type
-	21, // [21:25] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	16, // 19: isthmus.feed.v1.ReportRequest.cluster:type_name -> isthmus.feed.v1.Cluster
+	29, // 20: isthmus.feed.v1.Cluster.unmanaged:type_name -> isthmus.feed.v1.Cluster.UnmanagedEntry
+	6,  // 21: isthmus.feed.v1.Rejection.origins:type_name -> isthmus.feed.v1.Origin
+	24, // 22: isthmus.feed.v1.ConfigureRequest.Hello.initial_versions:type_name -> isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
+	1,  // 23: isthmus.feed.v1.Feed.Admit:input_type -> isthmus.feed.v1.AdmitRequest
+	3,  // 24: isthmus.feed.v1.Feed.Configure:input_type -> isthmus.feed.v1.ConfigureRequest
+	15, // 25: isthmus.feed.v1.Feed.Report:input_type -> isthmus.feed.v1.ReportRequest
+	21, // 26: isthmus.feed.v1.Feed.Redeem:input_type -> isthmus.feed.v1.RedeemRequest
+	2,  // 27: isthmus.feed.v1.Feed.Admit:output_type -> isthmus.feed.v1.AdmitResponse
+	4,  // 28: isthmus.feed.v1.Feed.Configure:output_type -> isthmus.feed.v1.ConfigureResponse
+	20, // 29: isthmus.feed.v1.Feed.Report:output_type -> isthmus.feed.v1.ReportResponse
+	22, // 30: isthmus.feed.v1.Feed.Redeem:output_type -> isthmus.feed.v1.RedeemResponse
+	27, // [27:31] is the sub-list for method output_type
+	23, // [23:27] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_feed_feedpb_feed_proto_init() }
@@ -2079,7 +2231,7 @@ func file_feed_feedpb_feed_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_feed_feedpb_feed_proto_rawDesc), len(file_feed_feedpb_feed_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   27,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

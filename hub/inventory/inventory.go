@@ -57,6 +57,7 @@ type zoneRecord struct {
 	workloads map[string]*workload
 	proxies   map[string]proxy
 	published int64
+	cluster   *cluster // nil while nobody said whether the zone is one
 }
 
 type edgeRecord struct {

@@ -19,15 +19,16 @@ func (i *Inventory) Report(zone, name string, report *feedpb.ReportRequest) {
 	if told.progressed {
 		i.config.Events.Progressed(zone)
 	}
-	if told.conditions {
+	if told.ofItself {
 		i.config.Events.ZoneChanged(zone)
 	}
 }
 
 // told is what a report changed that others act upon.
 type told struct {
-	rejected               []Object
-	progressed, conditions bool
+	rejected   []Object
+	progressed bool
+	ofItself   bool // what the edge says of itself and its cluster
 }
 
 // fold takes refusals before receipts: what a proxy refused must not look programmed, not even for a moment.
@@ -56,8 +57,9 @@ func (i *Inventory) fold(zone string, z *zoneRecord, name string, report *feedpb
 		i.shapes.hear(zone)
 	}
 	i.receive(zone, z, name, report.Receipts)
+	t.ofItself = z.hearCluster(name, report)
 	if report.ConditionsSet {
-		t.conditions = !slices.EqualFunc(e.conditions, report.Conditions, equal)
+		t.ofItself = t.ofItself || !slices.EqualFunc(e.conditions, report.Conditions, equal)
 		e.conditions = report.Conditions
 	}
 	if i.shapes.dirty() {

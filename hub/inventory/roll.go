@@ -68,6 +68,7 @@ func (i *Inventory) strike() (zones []string) {
 		before := len(z.edges)
 		maps.DeleteFunc(z.edges, func(_ string, e *edgeRecord) bool { return !e.connected && e.gone.Before(end) })
 		if len(z.edges) < before {
+			z.forgetCluster()
 			i.enrol(name)
 			zones = append(zones, name)
 		}
