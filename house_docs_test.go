@@ -90,8 +90,8 @@ func TestErrorsPage(t *testing.T) {
 }
 
 var (
-	makeCommand = regexp.MustCompile("(?m)(?:^|`)make ([a-z]+)")
-	makeTarget  = regexp.MustCompile(`(?m)^([a-z]+):.*## `)
+	makeCommand = regexp.MustCompile("(?m)(?:^|`)make ([a-z-]+)")
+	makeTarget  = regexp.MustCompile(`(?m)^([a-z-]+):.*## `)
 	link        = regexp.MustCompile(`\]\(([^)#\s]+)(?:#[^)]*)?\)`)
 )
 

@@ -40,12 +40,13 @@ type hub struct {
 	revision   int64
 	workloads  map[string]*feedpb.Workload
 	receipts   map[string]int64
+	rejections map[string]*feedpb.Rejection
 	conditions []*feedpb.Condition
 }
 
 func newHub(t *testing.T) *hub {
 	t.Helper()
-	h := &hub{Zone: New(t), t: t, life: time.Hour, workloads: map[string]*feedpb.Workload{}, receipts: map[string]int64{}}
+	h := &hub{Zone: New(t), t: t, life: time.Hour, workloads: map[string]*feedpb.Workload{}, receipts: map[string]int64{}, rejections: map[string]*feedpb.Rejection{}}
 	h.start("127.0.0.1:0")
 	h.token = identity.NewToken("dc1-edge", []string{h.addr}, h.Root.Certificate())
 	return h
@@ -133,12 +134,16 @@ func (h *hub) Report(_, _ string, r *feedpb.ReportRequest) {
 	if r.Reset_ {
 		clear(h.workloads)
 		clear(h.receipts)
+		clear(h.rejections)
 	}
 	for _, w := range r.Workloads {
 		h.workloads[w.Name] = w
 	}
 	for _, name := range r.WorkloadsGone {
 		delete(h.workloads, name)
+	}
+	for _, rejection := range r.Rejections {
+		h.rejections[rejection.Resource] = rejection
 	}
 	for _, receipt := range r.Receipts {
 		for _, proxy := range receipt.Proxies {

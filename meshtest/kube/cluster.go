@@ -137,7 +137,8 @@ func (c *Cluster) apiserver() []string {
 
 // theControllers are those that tests need.
 var theControllers = []string{"endpointslice-controller", "namespace-controller", "garbage-collector-controller", "serviceaccount-controller",
-	"root-ca-certificate-publisher-controller", "deployment-controller", "replicaset-controller", "statefulset-controller"}
+	"root-ca-certificate-publisher-controller", "deployment-controller", "replicaset-controller", "statefulset-controller",
+	"persistentvolumeclaim-protection-controller"}
 
 func (c *Cluster) controllers() []string {
 	name := c.file("kube-controller-manager")
