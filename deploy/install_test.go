@@ -88,11 +88,12 @@ func foreign(o unstructured.Unstructured) bool {
 	return o.GetKind() == "Namespace" || o.GetKind() == "Event" || !strings.Contains(strings.Join(words, " "), "isthmus")
 }
 
-// names are those of objects, sorted, a line each; what a controller made of another object is not among them.
+// names are those of objects, sorted, a line each; what a controller made of another object is not among them, nor
+// claims, which get their owner a moment later.
 func names(objects []unstructured.Unstructured) []byte {
 	var lines []string
 	for _, o := range objects {
-		if len(o.GetOwnerReferences()) == 0 {
+		if len(o.GetOwnerReferences()) == 0 && o.GetKind() != "PersistentVolumeClaim" {
 			lines = append(lines, fmt.Sprintln(strings.TrimSpace(o.GetNamespace()+" "+o.GetKind()), o.GetName()))
 		}
 	}
