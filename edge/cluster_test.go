@@ -1,7 +1,6 @@
 package edge_test
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -61,10 +60,9 @@ func TestCluster(t *testing.T) {
 
 // An edge says when its zone is of the other type, and goes on when the zone is of its own.
 func TestZoneOfTheOtherType(t *testing.T) {
-	nowhere := filepath.Join(t.TempDir(), "kubeconfig") // what is written to a cluster is not the question
-	Check(t, os.WriteFile(nowhere, []byte(`{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c}}],
-  clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]}`), 0o600))
-	for _, c := range []struct{ own, other, kubeconfig string }{{"machines", "kubernetes", ""}, {"kubernetes", "machines", nowhere}} {
+	c := cluster.Start(t)
+	kubeconfig := c.KubeconfigFor("isthmus", "edge", append(kube.Rules(), kube.LeaseRules()...))
+	for _, c := range []struct{ own, other, kubeconfig string }{{"machines", "kubernetes", ""}, {"kubernetes", "machines", kubeconfig}} {
 		t.Run(c.own, func(t *testing.T) {
 			h := newHub(t)
 			config := h.config(filepath.Join(t.TempDir(), "edge"))

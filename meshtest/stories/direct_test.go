@@ -1,8 +1,11 @@
 package stories_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/isthmus-mesh/isthmus/meshtest"
 )
 
 // directMode applies Istio's own kinds to the hub: a header match and a denial, each counted. A route for the
@@ -14,6 +17,12 @@ func directMode(w world) {
 		w.programmed("httproute/reviews")
 	})
 	w.apply(w.Example("direct"), "destinationrule/reviews", "virtualservice/reviews", "authorizationpolicy/ratings")
+	meshtest.Eventually(w, "connections from before the policy have ended", func() error {
+		if tally := w.web().Ask(10, "http://ratings:9080/", "--request", "DELETE"); tally.Status(http.StatusForbidden) != 10 {
+			return fmt.Errorf("%s", tally)
+		}
+		return nil
+	})
 	w.directObeyed()
 
 	w.mesh.MustRefuse(strings.Replace(w.Example("direct"), "exact: ada", "exakt: ada", 1), "unknown field", "exakt")
