@@ -30,8 +30,8 @@ soak: ## the long forms of the tests that have one: migration and faults between
 
 bench: build ## as root: measure and print the tables of docs/benchmarks.md; takes a quarter of an hour
 	@# Stock istiod is measured right before us, by the same swarm, so that the two can be compared.
-	go test ./meshtest/bench -run '^$$' -bench Stock -benchtime 1x -timeout 15m -args -out $(CURDIR)/bin/stock.json -stock-changes 100
-	go run ./meshtest/bench -stock bin/stock.json -changes 100
+	go test ./meshtest/bench -run '^$$' -bench Stock -benchtime 1x -timeout 15m -args -out $(CURDIR)/bin/stock.json
+	go run ./meshtest/bench -stock bin/stock.json
 	go run ./meshtest/bench -overhead
 	go test ./meshtest/bench -run '^$$' -bench Idle -benchtime 1x
 	go test ./edge/kube -run '^$$' -bench Drift/one -benchtime 200x

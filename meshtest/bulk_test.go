@@ -5,10 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -23,8 +20,6 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// Ten thousand take about three minutes on two processors, nearly all of it in the API server, which writes each
-// object twice, as it is applied and with its status; hub and edge themselves need a twentieth.
 var bulk = flag.Int("bulk", 1000, "objects that TestObjectsInBulk applies at once")
 
 // bulkWriters is how many objects are on their way at a time.
@@ -36,7 +31,7 @@ func TestObjectsInBulk(t *testing.T) {
 	zone := w.Zone("dc1")
 	w.Workspace("bulk")
 	api := w.client()
-	hubBefore, edgeBefore := busy(t, w.Hub().Process), busy(t, zone.Edges[0].Process)
+	hubBefore, edgeBefore := used(t, w.Hub().Process), used(t, zone.Edges[0].Process)
 	began := time.Now()
 	group, ctx := errgroup.WithContext(t.Context())
 	group.SetLimit(bulkWriters)
@@ -64,24 +59,16 @@ func TestObjectsInBulk(t *testing.T) {
 	}
 	t.Logf("%d objects: applied in %v (%.0f a second), all programmed after %v; the hub has %d MB and used %v of processor, the edge %v",
 		*bulk, applied.Round(time.Millisecond), float64(*bulk)/applied.Seconds(), time.Since(began).Round(time.Millisecond), memory>>20,
-		busy(t, w.Hub().Process)-hubBefore, busy(t, zone.Edges[0].Process)-edgeBefore)
+		used(t, w.Hub().Process)-hubBefore, used(t, zone.Edges[0].Process)-edgeBefore)
 }
 
-// busy is the time of processors that a program has used.
-func busy(t *testing.T, p *Process) time.Duration {
+func used(t *testing.T, p *Process) time.Duration {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
+	time, err := ProcessorTime(p.PID())
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(text), ") ") // the name may hold spaces
-	fields := strings.Fields(rest)
-	user, errUser := strconv.Atoi(fields[11])
-	system, errSystem := strconv.Atoi(fields[12])
-	if err := errors.Join(errUser, errSystem); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100
+	return time
 }
 
 func patient(t *testing.T, patience time.Duration, what string, condition func() error) {

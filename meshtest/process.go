@@ -1,10 +1,12 @@
 package meshtest
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -173,6 +175,19 @@ func (p *Process) RSS() (int64, error) {
 	var size, resident int64
 	_, err = fmt.Sscan(string(text), &size, &resident)
 	return resident * int64(os.Getpagesize()), err
+}
+
+// ProcessorTime is what a program has used of processors, to a hundredth of a second.
+func ProcessorTime(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(text), ") ") // the name may hold spaces
+	fields := strings.Fields(rest)
+	user, errUser := strconv.Atoi(fields[11])
+	system, errSystem := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond, errors.Join(errUser, errSystem) // USER_HZ is 100
 }
 
 // shownLines of a log are shown with a failure.

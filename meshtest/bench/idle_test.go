@@ -5,10 +5,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,7 +16,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 
 	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 	edgekube "github.com/isthmus-mesh/isthmus/edge/kube"
@@ -46,7 +43,7 @@ func BenchmarkIdle(b *testing.B) {
 	check(b, err)
 	b.Cleanup(func() { check(b, w.close()) })
 	edge := startClusterEdge(b, w, c)
-	b.Cleanup(func() { _ = edge.Process.Kill(); _ = edge.Wait() })
+	b.Cleanup(func() { edge.stop(syscall.SIGKILL) })
 	view := schema.GroupVersionResource{Group: "view.isthmus.dev", Version: "v1alpha1", Resource: "workloads"}
 	check(b, eventually(b.Context(), "all pods are told to the hub", func() error {
 		list, err := w.api.Resource(view).Namespace(crowd).List(b.Context(), metav1.ListOptions{})
@@ -62,26 +59,16 @@ func BenchmarkIdle(b *testing.B) {
 
 // share is the part of a core that a process used while the time went by.
 func share(b *testing.B, p *process, length time.Duration) float64 {
-	before, began := processorTime(b, p), time.Now()
+	before, err := meshtest.ProcessorTime(p.Process.Pid)
+	check(b, err)
+	began := time.Now()
 	select {
 	case <-b.Context().Done():
 	case <-time.After(length): // the time is what is measured
 	}
-	return (processorTime(b, p) - before).Seconds() / time.Since(began).Seconds()
-}
-
-// processorTime is the user's and the system's time of a process, to a hundredth of a second.
-func processorTime(b *testing.B, p *process) time.Duration {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Process.Pid))
+	after, err := meshtest.ProcessorTime(p.Process.Pid)
 	check(b, err)
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:])) // the third of proc(5) is the first here
-	var ticks int64
-	for _, field := range fields[11:13] {
-		n, err := strconv.ParseInt(field, 10, 64)
-		check(b, err)
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond
+	return (after - before).Seconds() / time.Since(began).Seconds()
 }
 
 func startClusterEdge(b *testing.B, w *world, c *kube.Cluster) *process {
@@ -99,14 +86,10 @@ func startClusterEdge(b *testing.B, w *world, c *kube.Cluster) *process {
 // populate makes services, pods and slices.
 func populate(b *testing.B, c *kube.Cluster) {
 	c.Apply("{apiVersion: v1, kind: Namespace, metadata: {name: " + crowd + "}}\n---\n{apiVersion: v1, kind: ServiceAccount, metadata: {name: default, namespace: " + crowd + "}}")
-	config := rest.CopyConfig(c.REST)
-	config.QPS = -1
-	client, err := kubernetes.NewForConfig(config)
-	check(b, err)
 	group, ctx := errgroup.WithContext(b.Context())
 	group.SetLimit(8)
 	for i := range *idleServices {
-		group.Go(func() error { return populateService(ctx, client, i) })
+		group.Go(func() error { return populateService(ctx, c.Core, i) })
 	}
 	check(b, group.Wait())
 }

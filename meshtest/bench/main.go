@@ -12,7 +12,7 @@
 // Stock istiod, fed by a kube-apiserver, is measured with the same swarm by BenchmarkStock, which needs root; with
 // -stock the table sets its figures beside ours.
 //
-//	bench [-proxies 1,100,1000,2000] [-changes 200] [-bin bin] [-profiles DIR] [-stock FILE]
+//	bench [-proxies 1,100,1000,2000] [-changes 100] [-bin bin] [-profiles DIR] [-stock FILE]
 package main
 
 import (
@@ -28,7 +28,7 @@ import (
 
 func main() {
 	sizes := flag.String("proxies", "1,100,1000,2000", "numbers of simulated proxies, ascending")
-	changes := flag.Int("changes", 200, "changes measured at each size")
+	changes := flag.Int("changes", 100, "changes measured at each size")
 	bin := flag.String("bin", "bin", "directory of the isthmus program")
 	profiles := flag.String("profiles", "", "directory for the edge's profiles; empty means none")
 	overhead := flag.Bool("overhead", false, "measure requests through Envoys instead of the control plane")

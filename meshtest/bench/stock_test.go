@@ -29,7 +29,7 @@ import (
 var (
 	stockOut     = flag.String("out", "", "file that BenchmarkStock writes for -stock")
 	stockSizes   = flag.String("stock-proxies", "1,100,1000,2000", "numbers of simulated proxies, ascending")
-	stockChanges = flag.Int("stock-changes", 200, "changes measured at each size")
+	stockChanges = flag.Int("stock-changes", 100, "changes measured at each size")
 )
 
 // BenchmarkStock measures stock istiod as [measure] measures us: the same swarm over its secure port, 20 services,
@@ -73,8 +73,7 @@ func newStock(b *testing.B) *stock {
 	ctx, cancel := context.WithCancel(b.Context())
 	group := new(errgroup.Group)
 	b.Cleanup(func() { cancel(); _ = group.Wait() })
-	s := &stock{b: b, zone: zone, roots: x509.NewCertPool(),
-		flock: &flock{ctx: ctx, group: group, settled: map[*swarm.Proxy]bool{}, types: map[string]int{}}}
+	s := &stock{b: b, zone: zone, roots: x509.NewCertPool(), flock: newFlock(ctx, group)}
 	s.identify()
 	return s
 }

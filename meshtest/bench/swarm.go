@@ -69,9 +69,13 @@ type watch struct {
 	done   chan struct{}
 }
 
+func newFlock(ctx context.Context, group *errgroup.Group) *flock {
+	return &flock{ctx: ctx, group: group, settled: map[*swarm.Proxy]bool{}, types: map[string]int{}}
+}
+
 func serveSwarm(ctx context.Context, in io.Reader, out io.Writer) error {
 	group, ctx := errgroup.WithContext(ctx)
-	f := &flock{ctx: ctx, group: group, settled: map[*swarm.Proxy]bool{}, types: map[string]int{}}
+	f := newFlock(ctx, group)
 	orders, answers := json.NewDecoder(in), json.NewEncoder(out)
 	for {
 		var o order
