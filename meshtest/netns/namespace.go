@@ -2,6 +2,7 @@ package netns
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,18 +48,32 @@ func (n namespace) etc() string { return filepath.Join("/etc/netns", n.name) }
 
 // killAll kills every process in the namespace, until there is none: a killed one may have forked.
 func (n namespace) killAll() {
+	killed := map[int]bool{}
 	for {
 		out, err := exec.Command("ip", "netns", "pids", n.name).Output()
 		pids := strings.Fields(string(out))
-		if err != nil || len(pids) == 0 {
+		maps.DeleteFunc(killed, func(pid int, _ bool) bool { return ended(pid) })
+		if err != nil || len(pids)+len(killed) == 0 {
 			return
 		}
 		for _, text := range pids {
-			if pid, err := strconv.Atoi(text); err == nil {
-				syscall.Kill(pid, syscall.SIGKILL)
+			if pid, err := strconv.Atoi(text); err == nil && syscall.Kill(pid, syscall.SIGKILL) == nil {
+				killed[pid] = true
 			}
 		}
 	}
+}
+
+// ended tells whether nothing of a process runs any more. Its sockets are open until its last thread has ended, and
+// the first one, by which it is known to be in a namespace, may end before that.
+func ended(pid int) bool {
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil || len(threads) > 1 {
+		return err != nil
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, state, _ := strings.Cut(string(stat), ") ") // the name may hold spaces
+	return err != nil || strings.HasPrefix(state, "Z") || strings.HasPrefix(state, "X")
 }
 
 func (n namespace) remove() {

@@ -17,12 +17,7 @@ func directMode(w world) {
 		w.programmed("httproute/reviews")
 	})
 	w.apply(w.Example("direct"), "destinationrule/reviews", "virtualservice/reviews", "authorizationpolicy/ratings")
-	meshtest.Eventually(w, "connections from before the policy have ended", func() error {
-		if tally := w.web().Ask(10, "http://ratings:9080/", "--request", "DELETE"); tally.Status(http.StatusForbidden) != 10 {
-			return fmt.Errorf("%s", tally)
-		}
-		return nil
-	})
+	w.connectedAnew("ratings1")
 	w.directObeyed()
 
 	w.mesh.MustRefuse(strings.Replace(w.Example("direct"), "exact: ada", "exakt: ada", 1), "unknown field", "exakt")
@@ -34,6 +29,21 @@ func directMode(w world) {
 	w.mesh.Kubectl("wait", "--for=condition=Conflicted", "virtualservice/reviews", "httproute/reviews", "--namespace=shop", "--timeout=20s")
 	const sent = 20
 	w.mustBe("share of v2", share(w.web().Ask(sent, "http://reviews:9080/", "--header", "end-user: ada"), "reviews", "v2"), 1, 0)
+}
+
+// connectedAnew waits until a machine's Envoy enforces a policy on all connections: those from before are drained.
+func (w world) connectedAnew(machine string) {
+	w.Helper()
+	meshtest.Eventually(w, "connections from before the policy have ended", func() error {
+		if tally := w.web().Ask(1, "http://ratings:9080/", "--request", "DELETE"); tally.Status(http.StatusForbidden) != 1 {
+			return fmt.Errorf("%s", tally)
+		}
+		draining, err := w.Agents[machine].EnvoyStat("listener_manager.total_filter_chains_draining")
+		if err == nil && draining > 0 {
+			err = fmt.Errorf("%d filter chains are draining", draining)
+		}
+		return err
+	})
 }
 
 // directObeyed counts what examples/direct.yaml says.
