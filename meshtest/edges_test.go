@@ -1,10 +1,6 @@
 package meshtest
 
-import (
-	"fmt"
-	"strings"
-	"testing"
-)
+import "testing"
 
 // TestTwoEdges runs a zone with two edges, kills them in turn, and has machines at either. Both know all
 // workloads, with the hub and without it, and no request is lost.
@@ -36,7 +32,7 @@ type twoEdges struct {
 func (s twoEdges) heard(t *testing.T) {
 	s.T = t
 	for name := range s.Agents {
-		s.tells(name, "Edge      "+s.first.Machine.at(edgePort)+"; known: ", s.second.Machine.at(edgePort))
+		s.Agents[name].Says("Edge      "+s.first.Machine.at(edgePort)+"; known: ", s.second.Machine.at(edgePort))
 	}
 }
 
@@ -45,7 +41,7 @@ func (s twoEdges) goOver(t *testing.T) {
 	s.while(func() {
 		s.first.Kill()
 		for name := range s.Agents {
-			s.tells(name, "Edge      "+s.second.Machine.at(edgePort)+";")
+			s.Agents[name].Says("Edge      " + s.second.Machine.at(edgePort) + ";")
 		}
 		s.Turn("rv2", "health=bad")
 		s.shuns("rv2")
@@ -68,8 +64,8 @@ func (s twoEdges) across(t *testing.T) {
 		agent := m.Join(token, "--port=9080=http", "--version=v1", "--check=http://127.0.0.1:9080/health")
 		s.second.Resume()
 		s.Machines["rv4"], s.Agents["rv4"] = m, agent
-		s.tells("rv4", "Edge      "+s.first.Machine.at(edgePort)+";")
-		s.tells("web1", "Edge      "+s.second.Machine.at(edgePort)+";")
+		s.Agents["rv4"].Says("Edge      " + s.first.Machine.at(edgePort) + ";")
+		s.Agents["web1"].Says("Edge      " + s.second.Machine.at(edgePort) + ";")
 		s.uses("rv4")
 		s.hub.Kill()
 		s.Turn("rv4", "health=bad")
@@ -84,18 +80,4 @@ func (s twoEdges) across(t *testing.T) {
 	s.hub.Start()
 	s.hub.WaitReady()
 	s.zone.WaitConnected(2)
-}
-
-// tells waits until an agent's status says something.
-func (s twoEdges) tells(agent string, texts ...string) {
-	s.Helper()
-	Eventually(s, "the agent of "+agent+" knows its edges", func() error {
-		out, _ := s.Agents[agent].Status() // fails while something is wrong
-		for _, text := range texts {
-			if !strings.Contains(out, text) {
-				return fmt.Errorf("no %q in\n%s", text, out)
-			}
-		}
-		return nil
-	})
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// fault is a part of [TestFaults]: a mesh with the shop, and what to ask of it.
+// fault is a part of a test of faults: a mesh with the shop, and what to ask of it.
 type fault struct {
 	*testing.T
 	*Shop

@@ -121,3 +121,17 @@ func (m *Machine) Get(url string, flags ...string) (string, error) {
 	argv := append([]string{"curl", "--silent", "--show-error", "--fail-with-body", "--max-time", "10"}, flags...)
 	return m.RunAsApp(m.w.t.Context(), append(argv, url)...)
 }
+
+// Turn sets the knobs of the machine's HTTP service of the shop, for instance "fail=0.2"; an empty query puts them back.
+func (m *Machine) Turn(query string) {
+	m.w.t.Helper()
+	if _, err := m.askApp("POST", "/knobs?"+query); err != nil {
+		m.w.t.Fatal(err)
+	}
+}
+
+// askApp goes to the application past its proxy, as root on its machine may.
+func (m *Machine) askApp(method, path string) (string, error) {
+	return m.Run(m.w.t.Context(), "", "curl", "--silent", "--show-error", "--fail", "--max-time", "10",
+		"--request", method, "http://127.0.0.1:9080"+path)
+}

@@ -102,24 +102,16 @@ func (s *Shop) Example(name string) string {
 // Turn sets the knobs of an HTTP service, for instance "fail=0.2"; an empty query puts them back.
 func (s *Shop) Turn(machine, query string) {
 	s.w.t.Helper()
-	if _, err := s.ask(machine, "POST", "/knobs?"+query); err != nil {
-		s.w.t.Fatal(err)
-	}
+	s.Machines[machine].Turn(query)
 }
 
 // Requests is how many requests an HTTP service has received itself.
 func (s *Shop) Requests(machine string) int {
 	s.w.t.Helper()
-	text, err := s.ask(machine, "GET", "/requests")
+	text, err := s.Machines[machine].askApp("GET", "/requests")
 	count, wrong := strconv.Atoi(strings.TrimSpace(text))
 	if err != nil || wrong != nil {
 		s.w.t.Fatalf("requests of %s: %v, %v", machine, err, wrong)
 	}
 	return count
-}
-
-// ask goes to the application past its proxy, as root on its machine may.
-func (s *Shop) ask(machine, method, path string) (string, error) {
-	return s.Machines[machine].Run(s.w.t.Context(), "", "curl", "--silent", "--show-error", "--fail", "--max-time", "10",
-		"--request", method, "http://127.0.0.1:9080"+path)
 }

@@ -184,6 +184,13 @@ func (c *Tally) MustShare(t testing.TB, service, version string, want, tolerance
 	}
 }
 
+// Failures are what went wrong, in words, each once.
+func (c *Tally) Failures() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Sorted(maps.Keys(c.failures))
+}
+
 // String is the whole count, for the message of a failure.
 func (c *Tally) String() string {
 	c.mu.Lock()

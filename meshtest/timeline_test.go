@@ -8,7 +8,7 @@ import (
 )
 
 func TestTimelineTellsWhoAnsweredWhen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // whose clock goes by as nobody waits
 		tally := newTally()
 		for _, version := range []string{"v1", "v1", "v2"} {
 			tally.answered(200, &Answer{Service: "web", Version: "x", Calls: map[string]*Answer{"reviews": {Service: "reviews", Version: version}}}, 0)

@@ -44,12 +44,12 @@ spec:
   containers:
   - name: teller
     image: none
-    command: [sh, -c, "cat etc/words/greeting etc/hidden/word etc/pod/labels; echo $(WHO) on $NODE as $LABEL at $(hostname) uid $(id -u); test -s run/token/token && touch scratch/file && ls scratch; exec tail -f /dev/null"]
+    command: [sh, -c, "cat /run/words/greeting /run/hidden/word /run/pod/labels; echo $(WHO) on $NODE as $LABEL at $(hostname) uid $(id -u); test -s /run/token/token && touch /var/scratch/file && ls /var/scratch; exec tail -f /dev/null"]
     env:
     - {name: WHO, value: teller}
     - {name: NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
     - {name: LABEL, valueFrom: {fieldRef: {fieldPath: "metadata.labels['app']"}}}
-    volumeMounts: [{name: words, mountPath: /etc/words}, {name: hidden, mountPath: /etc/hidden}, {name: info, mountPath: /etc/pod}, {name: token, mountPath: /run/token}, {name: scratch, mountPath: /scratch}]
+    volumeMounts: [{name: words, mountPath: /run/words}, {name: hidden, mountPath: /run/hidden}, {name: info, mountPath: /run/pod}, {name: token, mountPath: /run/token}, {name: scratch, mountPath: /var/scratch}]
   volumes:
   - {name: words, configMap: {name: words}}
   - {name: hidden, secret: {secretName: hidden}}
@@ -89,9 +89,7 @@ spec:
 `)
 	pod := z.WaitPod("demo", "app=shop")
 	for _, health := range []string{"health=bad", "health=good"} {
-		if _, err := pod.Run(t.Context(), "", "curl", "--silent", "--fail", "--request", "POST", "http://127.0.0.1:9080/knobs?"+health); err != nil {
-			t.Fatal(err)
-		}
+		pod.Turn(health)
 		z.WaitPods(map[string]int{"health=bad": 0, "health=good": 1}[health], "demo", "app=shop")
 	}
 }

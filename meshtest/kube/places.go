@@ -25,6 +25,9 @@ func (p *Pod) places(spec corev1.Container) string {
 	}
 	script := ""
 	for _, room := range rooms { // an empty folder is laid over each first, where new folders can be made
+		if room == "/" { // nothing can be laid over it
+			return "echo no volume can be mounted directly below / >&2; exit 1; "
+		}
 		script += "mount -t tmpfs tmpfs " + room + " && "
 	}
 	return script + strings.Join(mounts, "")

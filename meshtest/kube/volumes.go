@@ -13,7 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// mount makes the pod's volumes and puts each where a container mounts it, below the working directory.
+// mount makes the pod's volumes, and puts those of a proxy where it mounts them, below its working directory; see
+// places for the others.
 func (p *Pod) mount(ctx context.Context) error {
 	for _, volume := range p.object.Spec.Volumes {
 		files, err := p.content(ctx, volume)
@@ -31,6 +32,9 @@ func (p *Pod) mount(ctx context.Context) error {
 		}
 	}
 	for _, c := range p.object.Spec.Containers {
+		if c.Name != proxyContainer {
+			continue
+		}
 		for _, m := range c.VolumeMounts {
 			if err := p.link(m); err != nil {
 				return err

@@ -35,23 +35,15 @@ type reviewsIn struct {
 	agent *meshtest.Agent
 }
 
-// turn sets the application's knobs, past its proxy.
-func (r *reviewsIn) turn(t *testing.T, knobs string) {
-	t.Helper()
-	if _, err := r.machine.Run(t.Context(), "", "curl", "--silent", "--show-error", "--fail", "--request", "POST", "http://127.0.0.1:9080/knobs?"+knobs); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func (s *threeZones) build() {
 	s.open("dc1", "--region=west")
 	s.open("dc2", "--region=west")
 	s.open("dc3", "--region=east")
-	s.web, _ = s.join("dc1", "web", "9080=http", "--reviews=http://reviews:9080")
+	s.web, _, _ = s.join("dc1", "web", "9080=http", "--reviews=http://reviews:9080")
 	s.reviews = map[string]*reviewsIn{}
 	for zone := range s.zones {
-		machine, app := s.join(zone, "reviews", "9080=http")
-		s.reviews[zone] = &reviewsIn{machine, app, s.joining[len(s.joining)-1]}
+		machine, app, agent := s.join(zone, "reviews", "9080=http")
+		s.reviews[zone] = &reviewsIn{machine, app, agent}
 	}
 	s.joined()
 }
@@ -60,11 +52,11 @@ func (s *threeZones) nearby(t *testing.T) { eventuallyAll(t, s.web, reviewsURL, 
 
 // alike shows what the policy is there for.
 func (s *threeZones) alike(t *testing.T) {
-	s.moves(t, func() { s.reviews["dc1"].turn(t, "health=bad") }, "dc2", "dc3").MustLoseNothing(t)
+	s.moves(t, func() { s.reviews["dc1"].machine.Turn("health=bad") }, "dc2", "dc3").MustLoseNothing(t)
 	tally := s.web.Ask(400, reviewsURL)
 	tally.MustLoseNothing(t)
 	tally.MustShare(t, "reviews", "dc3", 0.5, 0.1)
-	s.moves(t, func() { s.reviews["dc1"].turn(t, "") }, "dc1").MustLoseNothing(t)
+	s.moves(t, func() { s.reviews["dc1"].machine.Turn("") }, "dc1").MustLoseNothing(t)
 }
 
 func (s *threeZones) failover(t *testing.T) {
@@ -74,13 +66,13 @@ func (s *threeZones) failover(t *testing.T) {
 	}
 	s.mesh.Apply(string(text))
 	s.mesh.Programmed("shop", "trafficpolicy/reviews-failover")
-	s.moves(t, func() { s.reviews["dc1"].turn(t, "health=bad") }, "dc2").MustLoseNothing(t)
+	s.moves(t, func() { s.reviews["dc1"].machine.Turn("health=bad") }, "dc2").MustLoseNothing(t)
 	s.only(t, "dc2")
 	s.dies(t, "dc2", "dc3")
 	s.only(t, "dc3")
 	s.moves(t, s.reviews["dc2"].Start, "dc2").MustLoseNothing(t)
 	s.only(t, "dc2")
-	s.moves(t, func() { s.reviews["dc1"].turn(t, "") }, "dc1").MustLoseNothing(t)
+	s.moves(t, func() { s.reviews["dc1"].machine.Turn("") }, "dc1").MustLoseNothing(t)
 	s.dies(t, "dc1", "dc2")
 	s.only(t, "dc2")
 	s.moves(t, s.reviews["dc1"].Start, "dc1").MustLoseNothing(t)
@@ -114,9 +106,9 @@ func (s *threeZones) dies(t *testing.T, from, to string) {
 	s.reviews[from].Kill()
 	meshtest.Eventually(t, "requests go from "+from+" to "+to, func() error {
 		tally := s.web.Ask(20, reviewsURL)
-		for line := range strings.Lines(tally.String()) {
-			if strings.Contains(line, " × ") && !strings.Contains(line, "remote connection failure") {
-				t.Errorf("not the dead one's fault: %s", line)
+		for _, failure := range tally.Failures() {
+			if !strings.Contains(failure, "remote connection failure") {
+				t.Errorf("not the dead one's fault: %s", failure)
 			}
 		}
 		if tally.ByVersion("reviews", to) != 20 {

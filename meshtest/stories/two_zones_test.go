@@ -35,9 +35,9 @@ type twoZones struct {
 func (s *twoZones) build() {
 	s.open("dc1")
 	s.open("dc2")
-	s.web1, _ = s.join("dc1", "web", "9080=http", "--reviews=http://reviews:9080", "--ledger=ledger:9100")
-	s.web2, _ = s.join("dc2", "web", "9080=http", "--reviews=http://reviews:9080")
-	_, s.reviews1 = s.join("dc1", "reviews", "9080=http")
+	s.web1, _, _ = s.join("dc1", "web", "9080=http", "--reviews=http://reviews:9080", "--ledger=ledger:9100")
+	s.web2, _, _ = s.join("dc2", "web", "9080=http", "--reviews=http://reviews:9080")
+	_, s.reviews1, _ = s.join("dc1", "reviews", "9080=http")
 	for service, port := range map[string]string{"reviews": "9080=http", "ratings": "9080=http", "ledger": "9100=tcp"} {
 		s.join("dc2", service, port)
 	}

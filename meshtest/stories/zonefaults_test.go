@@ -101,19 +101,6 @@ func (f *zoneFaults) under(t *testing.T, happens func()) {
 	happens()
 }
 
-// told waits until isthmus status has some words.
-func (f *zoneFaults) told(t *testing.T, words string) {
-	t.Helper()
-	took := meshtest.Eventually(t, "isthmus status tells: "+words, func() error {
-		out, err := f.mesh.TryIsthmus("status")
-		if !strings.Contains(out, words) {
-			return fmt.Errorf("%v: %s", err, out)
-		}
-		return nil
-	})
-	t.Logf("told after %v: %s", took.Round(100*time.Millisecond), words)
-}
-
 // well waits until nothing is wrong any more. That something was put back is told for some time afterwards.
 func (f *zoneFaults) well(t *testing.T) {
 	t.Helper()
@@ -157,7 +144,7 @@ func (f *zoneFaults) cut(t *testing.T, cut func(hub, edge *netns.Host)) {
 	t.Cleanup(func() { f.mesh.LAN.Heal(hub, edge) })
 	f.under(t, func() {
 		cut(hub, edge)
-		f.told(t, "zone prod-1: no edge is connected; traffic goes on, changes wait")
+		f.mesh.Says("zone prod-1: no edge is connected; traffic goes on, changes wait")
 		f.move(t)
 		f.waits(t)
 		f.mesh.LAN.Heal(hub, edge)
@@ -189,7 +176,7 @@ func (f *zoneFaults) etcdRestarted(t *testing.T) {
 	f.under(t, func() {
 		f.prod.Etcd.Kill()
 		f.move(t)
-		f.told(t, problem.ClusterAway.Reason)
+		f.mesh.Says(problem.ClusterAway.Reason)
 		f.waits(t)
 		f.prod.Etcd.Start()
 		f.prod.WaitReady()
@@ -227,7 +214,7 @@ func (f *zoneFaults) restored(t *testing.T) {
 		f.prod.Istiod.Start()
 		f.prod.WaitIstiod()
 		f.holds(t, "details")
-		f.told(t, problem.DriftMended.Reason)
+		f.mesh.Says(problem.DriftMended.Reason)
 		f.arrived(t)
 		f.move(t)
 		f.arrived(t)

@@ -62,7 +62,7 @@ func (s *shopZones) entered(zone string, gateways ...netip.Addr) {
 }
 
 // join runs a service of the shop on a machine of its own; its version is its zone.
-func (s *shopZones) join(zone, service, port string, flags ...string) (*meshtest.Machine, *meshtest.Process) {
+func (s *shopZones) join(zone, service, port string, flags ...string) (*meshtest.Machine, *meshtest.Process, *meshtest.Agent) {
 	s.Helper()
 	m := s.mesh.Machine(service + strings.TrimPrefix(zone, "dc"))
 	app := m.Serve(service, append(flags, "--version="+zone)...)
@@ -70,8 +70,9 @@ func (s *shopZones) join(zone, service, port string, flags ...string) (*meshtest
 	if service == "ledger" {
 		check = "--check=tcp"
 	}
-	s.joining = append(s.joining, m.TryJoin(s.zones[zone].Token("shop", service), "--port="+port, "--version="+zone, check))
-	return m, app
+	agent := m.TryJoin(s.zones[zone].Token("shop", service), "--port="+port, "--version="+zone, check)
+	s.joining = append(s.joining, agent)
+	return m, app, agent
 }
 
 // joined waits for all that join.
