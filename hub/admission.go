@@ -103,7 +103,7 @@ func (a *admission) Redeem(ctx context.Context, peer identity.ID, request *feedp
 		if t.Spec.Zone != zone {
 			return problem.TokenForeign.Because("token %s is for zone %s, edge %s is of zone %s", t.Name, t.Spec.Zone, name, zone)
 		}
-		return nil
+		return usable(t, request.KeySha256, a.now())
 	}
 	if _, err := a.tokens.use(ctx, request.TokenName, request.KeySha256, check); err != nil {
 		return err

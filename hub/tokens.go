@@ -26,7 +26,7 @@ type tokens struct {
 	now    func() time.Time
 }
 
-// use marks a token as used by a key, if check and the token agree. The write is conditional on the token
+// use marks a token as used by a key, if check, which also says whether it is usable, agrees. The write is conditional on the token
 // being the one that was checked: of two keys at the same instant one wins, and the other is checked again.
 func (s tokens) use(ctx context.Context, name, key string, check func(*v1alpha1.JoinToken) error) (*v1alpha1.JoinToken, error) {
 	for {
@@ -35,9 +35,6 @@ func (s tokens) use(ctx context.Context, name, key string, check func(*v1alpha1.
 			return nil, err
 		}
 		if err := check(t); err != nil {
-			return nil, err
-		}
-		if err := usable(t, key, s.now()); err != nil {
 			return nil, err
 		}
 		used, write := spent(t, key, s.now())
