@@ -74,9 +74,7 @@ func (z *zone) placeInCluster(revision feed.Revision) {
 	if !z.isOf(v1alpha1.ZoneKubernetes, "a cluster") {
 		return
 	}
-	if info, err := z.info(); err == nil { // what cannot be read was reported; then the last claims hold
-		z.cluster.SetClaims(claims(info))
-	}
+	z.cluster.SetClaims(claims(z.facts.Load()))
 	rest := revision.Without(ours)
 	_ = z.cluster.Apply(rest.Number, rest.Upserts, rest.Removed) // what is wrong reaches the hub as rejections
 }

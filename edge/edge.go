@@ -144,8 +144,9 @@ func (e *edge) edges() []string {
 
 // meet takes in which edges the zone has.
 func (e *edge) meet(edges []*feedpb.ZoneEdge) {
-	e.siblings.Set(edges)
-	e.roster.Announce()
+	if e.siblings.Set(edges) {
+		e.roster.Announce()
+	}
 }
 
 // siblingTLS accepts nobody but the sibling of that name at the other end.
@@ -249,10 +250,7 @@ func (e *edge) populate(ctx context.Context, group *errgroup.Group, p *pilot.Pil
 }
 
 func (e *edge) newPilot() (*pilot.Pilot, error) {
-	info, err := e.zone.info()
-	if err != nil {
-		info = &feedpb.ZoneInfo{} // reported when it was read; the zone's name stands for all of it
-	}
+	info := e.zone.facts.Load()
 	c := e.wallet.newest.Load()
 	return pilot.New(pilot.Config{
 		Zone: c.zone, TrustDomain: c.trustDomain,

@@ -105,7 +105,7 @@ func (w *wallet) admit(ctx context.Context, config Config, token identity.Token,
 	ctx, cancel := context.WithTimeout(ctx, admitTimeout)
 	defer cancel()
 	if request.Cluster, err = config.cluster(ctx); err != nil {
-		return grpcstatus.Errorf(codes.Unavailable, "%v", err) // asked again, as a hub that is away
+		return err
 	}
 	secure, stranger := strangers(identity.PinnedTLS(token.Pin, w.now, onlyHub))
 	response, err := feed.Admit(ctx, config.HubAddresses, secure, request)
@@ -161,7 +161,8 @@ func onlyHub(id identity.ID) error {
 	return nil
 }
 
-// cluster tells the edge's cluster from others; an edge of machines has none.
+// cluster tells the edge's cluster from others; an edge of machines has none. A cluster that does not answer is asked
+// again, as a hub that is away.
 func (c Config) cluster(ctx context.Context) (string, error) {
 	if !c.inKubernetes() {
 		return "", nil
@@ -170,7 +171,11 @@ func (c Config) cluster(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return kube.UID(ctx, access)
+	uid, err := kube.UID(ctx, access)
+	if err != nil {
+		return "", grpcstatus.Error(codes.Unavailable, err.Error())
+	}
+	return uid, nil
 }
 
 // isAway tells whether the hub said nothing, as opposed to no.

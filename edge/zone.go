@@ -29,8 +29,9 @@ type zone struct {
 	conditions *conditions
 	// saved is told how each attempt to write the bundle went.
 	saved func(error)
-	// told are those who are told what the hub says of the zone.
-	told []func(*feedpb.ZoneInfo)
+	// facts are the newest that the hub said of the zone and that could be read; told are those who hear of them.
+	facts atomic.Pointer[feedpb.ZoneInfo]
+	told  []func(*feedpb.ZoneInfo)
 	// known is closed when there is a configuration.
 	known    chan struct{}
 	announce func() // closes known, once
@@ -45,6 +46,7 @@ type zone struct {
 // newZone begins with what the disk has.
 func newZone(name string, b *bundle.Bundle, c *conditions, saved func(error)) *zone {
 	z := &zone{name: name, bundle: b, tokens: admission.NewTokens(), conditions: c, saved: saved, known: make(chan struct{}), newborn: newNewborn()}
+	z.facts.Store(&feedpb.ZoneInfo{Name: name})
 	z.announce = sync.OnceFunc(func() { close(z.known) })
 	b.Each("", z.read)
 	if b.Revision() > 0 {
@@ -114,9 +116,7 @@ func (z *zone) follow(tell func(*feedpb.ZoneInfo)) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	z.told = append(z.told, tell)
-	if info, err := z.info(); err == nil {
-		tell(info)
-	}
+	tell(z.facts.Load())
 }
 
 // open lets proxies in: Pilot gets everything known, and every revision from now on.
@@ -152,6 +152,9 @@ func (z *zone) forget(name string) {
 	if admission.IsToken(name) {
 		z.tokens.Remove(name)
 	}
+	if isZoneInfo(name) {
+		z.facts.Store(&feedpb.ZoneInfo{Name: z.name})
+	}
 	z.readable(name, nil)
 }
 
@@ -163,21 +166,10 @@ func (z *zone) readable(name string, err error) {
 	z.conditions.set("Resource/"+name, problem.ResourceUnreadable.Because("%v", err))
 }
 
-// info is where the zone lies; empty when the hub did not say.
-func (z *zone) info() (*feedpb.ZoneInfo, error) {
-	r := z.bundle.Get("Zone//" + z.name)
-	if r == nil {
-		return &feedpb.ZoneInfo{Name: z.name}, nil
-	}
-	return zoneInfo(r)
-}
-
-// isOf tells whether the zone is of the type that the edge was started for, and says so when it is not. A zone
-// that cannot be read was reported, and stays what it was.
+// isOf tells whether the zone is of the type that the edge was started for, and says so when it is not.
 func (z *zone) isOf(want v1alpha1.ZoneType, what string) bool {
-	info, err := z.info()
-	is := cmp.Or(v1alpha1.ZoneType(info.GetType()), v1alpha1.ZoneMachines)
-	if err != nil || is == want {
+	is := cmp.Or(v1alpha1.ZoneType(z.facts.Load().Type), v1alpha1.ZoneMachines)
+	if is == want {
 		z.conditions.set("Type", nil)
 		return true
 	}
@@ -205,12 +197,9 @@ func (z *zone) learn(r *feedpb.Resource) error {
 	for _, tell := range z.told {
 		tell(info)
 	}
-	if z.pilot.Load() == nil {
-		return nil
-	}
-	old, err := z.info()
-	if err == nil && (old.Network != info.Network || old.Region != info.Region || old.Zone != info.Zone) {
+	old := z.facts.Swap(info)
+	if z.pilot.Load() != nil && (old.Network != info.Network || old.Region != info.Region || old.Zone != info.Zone) {
 		z.conditions.set("Place", problem.ZoneMoved.Because("zone %s is now in region %q, zone %q, network %q", z.name, info.Region, info.Zone, info.Network))
 	}
-	return err
+	return nil
 }

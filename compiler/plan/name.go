@@ -11,7 +11,8 @@ const (
 	LabelZone      = "isthmus.dev/zone"
 	// LabelGateway is on the proxies of a gateway only: its name.
 	LabelGateway = "isthmus.dev/gateway"
-	// LabelLastResort marks entries of services that other zones take over: see the edge's registry.
+	// LabelLastResort marks ServiceEntries whose workloads are called though all are ill: other zones take over soon,
+	// and until then they are the only ones.
 	LabelLastResort = "isthmus.dev/last-resort"
 )
 

@@ -40,13 +40,9 @@ type Zone struct{ Name, TrustDomain string }
 // Caller returns the workload that makes a call, by the certificate of its connection. It refuses
 // whoever has none, is no workload or belongs to another zone.
 func (z Zone) Caller(ctx context.Context) (Caller, error) {
-	leaf := leafOf(ctx)
-	if leaf == nil {
-		return Caller{}, status.Error(codes.Unauthenticated, problem.PeerUntrusted.Because("a workload must present its certificate").Error())
-	}
-	id, err := identity.OfCertificate(leaf)
+	leaf, id, err := proven(ctx, "a workload")
 	if err != nil {
-		return Caller{}, problem.PeerUntrusted.Because("%v", err)
+		return Caller{}, err
 	}
 	workspace, service, ok := id.AsWorkload()
 	if !ok || id.TrustDomain != z.TrustDomain {
@@ -61,19 +57,28 @@ func (z Zone) Caller(ctx context.Context) (Caller, error) {
 // Sibling returns the name of the edge of this zone that makes a call, by the certificate of its
 // connection. It refuses everybody else.
 func (z Zone) Sibling(ctx context.Context) (string, error) {
-	leaf := leafOf(ctx)
-	if leaf == nil {
-		return "", status.Error(codes.Unauthenticated, problem.PeerUntrusted.Because("an edge must present its certificate").Error())
-	}
-	id, err := identity.OfCertificate(leaf)
+	_, id, err := proven(ctx, "an edge")
 	if err != nil {
-		return "", problem.PeerUntrusted.Because("%v", err)
+		return "", err
 	}
 	zone, name, ok := id.AsEdge()
 	if !ok || zone != z.Name || id.TrustDomain != z.TrustDomain {
 		return "", problem.IdentityRefused.Because("%s is no edge of zone %s of %s", id, z.Name, z.TrustDomain)
 	}
 	return name, nil
+}
+
+// proven is the certificate of a connection and whom it names. who is what should make the call, for the refusal.
+func proven(ctx context.Context, who string) (*x509.Certificate, identity.ID, error) {
+	leaf := leafOf(ctx)
+	if leaf == nil {
+		return nil, identity.ID{}, status.Error(codes.Unauthenticated, problem.PeerUntrusted.Because("%s must present its certificate", who).Error())
+	}
+	id, err := identity.OfCertificate(leaf)
+	if err != nil {
+		return nil, identity.ID{}, problem.PeerUntrusted.Because("%v", err)
+	}
+	return leaf, id, nil
 }
 
 func leafOf(ctx context.Context) *x509.Certificate {

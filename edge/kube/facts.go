@@ -56,7 +56,7 @@ func (c *Cluster) gather(ctx context.Context, t *trust) *feedpb.Cluster {
 		return nil
 	}
 	findIstio(f, c.inventory.pods.all())
-	f.Unmanaged, f.Trust = c.unmanaged(), c.trust(ctx, t, f.IstioNamespaces)
+	f.Unmanaged, f.Trust = c.unmanaged(), string(c.trust(ctx, t, f.IstioNamespaces))
 	return f
 }
 

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 	"github.com/isthmus-mesh/isthmus/edge/kube"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 	"github.com/isthmus-mesh/isthmus/identity"
@@ -45,21 +46,21 @@ func testFacts(t *testing.T, c *cluster.Cluster) {
 	z := factsZone(t, c, "facts", mesh)
 	want := &feedpb.Cluster{
 		IstioVersions: []string{"1.31.0", "1.31.1"}, IstioRevisions: []string{"blue", "green"}, IstioNamespaces: []string{"facts-istio"},
-		Trust: kube.TrustMesh, Services: 2, ServicesWithoutPods: 1, WithoutPods: []string{"facts/empty"},
+		Trust: string(v1alpha1.TrustMesh), Services: 2, ServicesWithoutPods: 1, WithoutPods: []string{"facts/empty"},
 	}
 	z.waitFacts("all of it", func(f *feedpb.Cluster) bool {
 		f.MeshIds, f.Unmanaged = nil, nil // those of the cluster's other namespaces
 		return proto.Equal(f, want)
 	})
-	if got := z.Cluster.Facts(); got.GetTrust() != kube.TrustMesh {
+	if got := z.Cluster.Facts(); got.GetTrust() != string(v1alpha1.TrustMesh) {
 		t.Errorf("a hub that comes later is told %v", got)
 	}
 	c.Apply(`{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {namespace: facts, name: theirs}, spec: {egress: [{hosts: ["./*"]}]}}`)
 	z.waitFacts("one of the team's own", func(f *feedpb.Cluster) bool { return f.Unmanaged["Sidecar"] == 1 })
 	own := factsZone(t, c, "facts-own", other)
-	own.waitFacts("another root", func(f *feedpb.Cluster) bool { return f.Trust == kube.TrustOwn })
+	own.waitFacts("another root", func(f *feedpb.Cluster) bool { return f.Trust == string(v1alpha1.TrustOwn) })
 	both := factsZone(t, c, "facts-both", other, mesh)
-	both.waitFacts("one of two roots", func(f *feedpb.Cluster) bool { return f.Trust == kube.TrustMesh })
+	both.waitFacts("one of two roots", func(f *feedpb.Cluster) bool { return f.Trust == string(v1alpha1.TrustMesh) })
 	if told := z.told(); len(told) > 0 {
 		t.Errorf("conditions %v", told)
 	}

@@ -2,11 +2,10 @@ package kube
 
 import (
 	"cmp"
-	"maps"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
@@ -18,29 +17,20 @@ const (
 
 // findIstio adds what pods show of the cluster's own Istio.
 func findIstio(f *feedpb.Cluster, pods map[string]*pod) {
-	versions, revisions, spaces, meshes := set{}, set{}, set{}, set{}
+	versions, revisions, spaces, meshes := sets.New[string](), sets.New[string](), sets.New[string](), sets.New[string]()
 	for _, p := range pods {
-		meshes.add(p.meshID)
+		meshes.Insert(p.meshID)
 		if p.labels["app"] == istiodLabel {
-			versions.add(p.istiod)
-			revisions.add(p.labels[revisionLabel])
-			spaces.add(p.namespace)
+			versions.Insert(p.istiod)
+			revisions.Insert(p.labels[revisionLabel])
+			spaces.Insert(p.namespace)
 		}
 	}
-	f.IstioVersions, f.IstioRevisions, f.IstioNamespaces, f.MeshIds = versions.sorted(), revisions.sorted(), spaces.sorted(), meshes.sorted()
+	f.IstioVersions, f.IstioRevisions, f.IstioNamespaces, f.MeshIds = words(versions), words(revisions), words(spaces), words(meshes)
 }
 
-// set is a set of words.
-type set map[string]struct{}
-
-// add leaves out what is empty.
-func (s set) add(word string) {
-	if word != "" {
-		s[word] = struct{}{}
-	}
-}
-
-func (s set) sorted() []string { return slices.Sorted(maps.Keys(s)) }
+// words are the words of a set, sorted, without the empty one.
+func words(set sets.Set[string]) []string { return sets.List(set.Delete("")) }
 
 // unmanaged counts the Istio objects of the cluster that are not ours, by kind.
 func (c *Cluster) unmanaged() map[string]uint32 {

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 	"github.com/isthmus-mesh/isthmus/identity"
 )
@@ -26,10 +27,10 @@ func TestTrustIsThatOfAllRoots(t *testing.T) {
 	mesh, own := root(t), root(t)
 	for name, c := range map[string]struct {
 		roots []*x509.Certificate
-		want  string
+		want  v1alpha1.ClusterTrust
 	}{
-		"None": {nil, ""}, "Mesh": {[]*x509.Certificate{mesh}, TrustMesh}, "Own": {[]*x509.Certificate{own}, TrustOwn},
-		"Both": {[]*x509.Certificate{mesh, own}, TrustOwn},
+		"None": {nil, ""}, "Mesh": {[]*x509.Certificate{mesh}, v1alpha1.TrustMesh}, "Own": {[]*x509.Certificate{own}, v1alpha1.TrustOwn},
+		"Both": {[]*x509.Certificate{mesh, own}, v1alpha1.TrustOwn},
 	} {
 		if got := judge(c.roots, []*x509.Certificate{mesh}); got != c.want {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)

@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 	"github.com/isthmus-mesh/isthmus/identity"
 )
 
@@ -18,14 +19,6 @@ const (
 	rootField     = "root-cert.pem"
 )
 
-// What the cluster's istiod issues certificates under; nothing while that is not known.
-const (
-	// TrustMesh is the mesh's root.
-	TrustMesh = "mesh"
-	// TrustOwn is another.
-	TrustOwn = "own"
-)
-
 // trustEvery is how often the root is looked at. It is not watched: for that one has to be allowed to list.
 const trustEvery = 30 * time.Second
 
@@ -33,11 +26,11 @@ const trustEvery = 30 * time.Second
 type trust struct {
 	looked     bool
 	namespaces []string // of istiod
-	found      string
+	found      v1alpha1.ClusterTrust
 }
 
 // trust looks at the roots of the istiods, if it has not or if they are elsewhere now.
-func (c *Cluster) trust(ctx context.Context, t *trust, namespaces []string) string {
+func (c *Cluster) trust(ctx context.Context, t *trust, namespaces []string) v1alpha1.ClusterTrust {
 	if c.config.Roots == nil || t.looked && slices.Equal(t.namespaces, namespaces) {
 		return t.found
 	}
@@ -74,16 +67,16 @@ func (c *Cluster) istioRoots(ctx context.Context, namespace string) ([]*x509.Cer
 }
 
 // judge says what roots make of trust: one that is not the mesh's makes it the cluster's own.
-func judge(roots, mesh []*x509.Certificate) string {
+func judge(roots, mesh []*x509.Certificate) v1alpha1.ClusterTrust {
 	if len(roots) == 0 {
 		return ""
 	}
 	for _, root := range roots {
 		if !chains(root, mesh) {
-			return TrustOwn
+			return v1alpha1.TrustOwn
 		}
 	}
-	return TrustMesh
+	return v1alpha1.TrustMesh
 }
 
 // chains is whether a certificate is one of the roots or issued by one. Whether its time is over is another question.

@@ -17,6 +17,7 @@ import (
 	"istio.io/istio/pkg/network"
 	"istio.io/istio/pkg/util/sets"
 
+	"github.com/isthmus-mesh/isthmus/compiler/plan"
 	"github.com/isthmus-mesh/isthmus/identity"
 )
 
@@ -116,7 +117,7 @@ func (r *registry) workloadEndpoints(s *service) []*model.IstioEndpoint {
 			}
 		}
 	}
-	if s.Attributes.Labels[LabelLastResort] != "" && !slices.ContainsFunc(out, isHealthy) {
+	if s.Attributes.Labels[plan.LabelLastResort] != "" && !slices.ContainsFunc(out, isHealthy) {
 		for _, e := range out {
 			e.HealthStatus = model.Healthy // those that are ill, rather than nobody
 		}

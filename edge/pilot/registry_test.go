@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	v3 "istio.io/istio/pilot/pkg/xds/v3"
+
+	"github.com/isthmus-mesh/isthmus/compiler/plan"
 )
 
 // Of a service that other zones take over, the last ones are called though they are ill.
@@ -12,7 +14,7 @@ func TestLastResort(t *testing.T) {
 	w := shop(t)
 	c := w.connect(sidecar("reviews", "reviews-1", "10.0.0.1"))
 	entry := shopService(t, "ratings", "240.0.0.2", 9080, "HTTP")
-	entry.Version, entry.Labels = "2", map[string]string{LabelLastResort: "true"}
+	entry.Version, entry.Labels = "2", map[string]string{plan.LabelLastResort: "true"}
 	w.apply(2, entry)
 	one, two := sidecar("ratings", "ratings-1", "10.0.0.2"), sidecar("ratings", "ratings-2", "10.0.0.3")
 	one.Healthy = false

@@ -1,5 +1,7 @@
 package pilot
 
+import "github.com/isthmus-mesh/isthmus/compiler/plan"
+
 // Role is what a workload's proxy is for.
 type Role string
 
@@ -22,16 +24,13 @@ const (
 
 // Labels that every workload has; user labels never override them.
 const (
-	LabelWorkspace = "isthmus.dev/workspace"
-	LabelService   = "isthmus.dev/service"
-	LabelVersion   = "isthmus.dev/version"
-	LabelZone      = "isthmus.dev/zone"
+	LabelWorkspace = plan.LabelWorkspace
+	LabelService   = plan.LabelService
+	LabelVersion   = plan.LabelVersion
+	LabelZone      = plan.LabelZone
 	LabelWorkload  = "isthmus.dev/workload"
 	// LabelGateway is on gateways only: the name of the Gateway they serve.
-	LabelGateway = "isthmus.dev/gateway"
-	// LabelLastResort marks ServiceEntries whose workloads are called though all are ill: others take over soon,
-	// and until then they are the only ones.
-	LabelLastResort = "isthmus.dev/last-resort"
+	LabelGateway = plan.LabelGateway
 )
 
 // Workload is one machine's instance of a service, as the edge registered it. Values are never

@@ -40,47 +40,36 @@ func (r *Roster) Lost(sibling string) {
 	}
 }
 
-// heedRow takes in one row, or leaves the own one where that is better informed.
-func (r *Roster) heedRow(sibling string, row *machinepb.Registered) error {
-	e, err := r.rowOf(row)
-	if err != nil || e != nil && !e.yields(sibling, row) {
+// heedRow takes in one row, or leaves the own one where that is better informed. It refuses what no edge of this
+// version would say.
+func (r *Roster) heedRow(sibling string, said *machinepb.Registered) error {
+	if said.Workload == nil || said.Name != nameOf(said.Workspace, said.Service, said.Workload.Instance) {
+		return problem.RegistrationInvalid.Because("name and instance do not belong together")
+	}
+	if err := validate(said.Workload); err != nil {
 		return err
 	}
-	if e == nil {
-		e = &entry{workload: &Workload{Name: row.Name, Workspace: row.Workspace, Service: row.Service}}
-		r.rows[row.Name], r.instances[row.Workload.Instance] = e, row.Name
+	e, err := r.row(said.Workspace, said.Service, said.Workload.Instance)
+	if err != nil || !e.yields(sibling, said) {
+		return err
 	}
-	e.session, e.keeper, e.health, e.leaving, e.since, e.lost = nil, sibling, row.Health, row.Leaving, time.Time{}, time.Time{}
-	if row.Attended {
-		e.since = row.Since.AsTime()
+	e.session, e.keeper, e.role, e.health, e.leaving, e.since, e.lost = nil, sibling, said.Role, said.Health, said.Leaving, time.Time{}, time.Time{}
+	if said.Attended {
+		e.since = said.Since.AsTime()
 	}
-	if row.Lost {
+	if said.Lost {
 		e.lost = r.config.Now()
 	}
-	fresh := *e.workload
-	fresh.Role = row.Role
-	e.workload = &fresh
-	e.refresh(row.Workload)
-	r.touch(row.Name)
+	e.refresh(said.Workload)
+	r.touch(said.Name)
 	return nil
 }
 
-// rowOf finds the row that a sibling speaks of, and refuses what no edge of this version would say.
-func (r *Roster) rowOf(row *machinepb.Registered) (*entry, error) {
-	if row.Workload == nil || row.Name != nameOf(row.Workspace, row.Service, row.Workload.Instance) {
-		return nil, problem.RegistrationInvalid.Because("name and instance do not belong together")
-	}
-	if owner, ok := r.instances[row.Workload.Instance]; ok && owner != row.Name {
-		return nil, problem.InstanceTaken.Because("instance %s belongs to workload %s", row.Workload.Instance, owner)
-	}
-	return r.rows[row.Name], validate(row.Workload)
-}
-
-// yields tells whether a sibling knows the workload better: it answers for it already, or the agent attends
+// yields tells whether a sibling knows the workload better: nobody else does, it answers for it already, or the agent attends
 // there and, if it attended elsewhere too, later. An agent attends at one edge at a time; the stream it left
 // may not have ended yet.
 func (e *entry) yields(sibling string, row *machinepb.Registered) bool {
-	if e.keeper == sibling {
+	if e.workload.Registration == nil || e.keeper == sibling {
 		return true
 	}
 	return row.Attended && (e.since.IsZero() || row.Since.AsTime().After(e.since))

@@ -46,7 +46,7 @@ func decode(name string, raw []byte, now time.Time) (*entry, error) {
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(s.Registration, registration); err != nil {
 		return nil, fmt.Errorf("workload %s: %w", name, err)
 	}
-	e := &entry{workload: &Workload{Name: name, Workspace: s.Workspace, Service: s.Service, Role: s.Role}}
+	e := &entry{workload: &Workload{Name: name, Workspace: s.Workspace, Service: s.Service}, role: s.Role}
 	if s.Healthy != nil {
 		e.health = &machinepb.Health{Healthy: *s.Healthy, Reason: s.Reason}
 	}

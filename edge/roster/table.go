@@ -16,7 +16,8 @@ type entry struct {
 	workload *Workload
 	// published is the state that proxies have; nil means none.
 	published *Workload
-	// health is what the agent said last.
+	// role is what the agent's certificate says, health what the agent said last.
+	role   string
 	health *machinepb.Health
 	// session is the agent's newest stream; nil while no agent attends here.
 	session *session
@@ -37,7 +38,7 @@ type session struct{ name string }
 // refresh derives the workload's state from the row's facts. It reports whether anything changed.
 func (e *entry) refresh(registration *machinepb.Workload) bool {
 	next := *e.workload
-	next.Registration = registration
+	next.Registration, next.Role = registration, e.role
 	next.Connected = e.session != nil
 	next.Healthy, next.Reason = e.health.GetHealthy(), e.health.GetReason()
 	switch {
@@ -55,28 +56,33 @@ func (e *entry) refresh(registration *machinepb.Workload) bool {
 
 // register begins a session: a new row, or a row whose agent is back.
 func (r *Roster) register(who admission.Caller, w *machinepb.Workload, health *machinepb.Health) (*session, error) {
-	name := nameOf(who.Workspace, who.Service, w.Instance)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if owner, ok := r.instances[w.Instance]; ok && owner != name {
-		return nil, problem.InstanceTaken.Because("instance %s belongs to workload %s", w.Instance, owner)
+	e, err := r.row(who.Workspace, who.Service, w.Instance)
+	if err != nil {
+		return nil, err
 	}
-	e := r.rows[name]
-	if e == nil {
-		e = &entry{workload: &Workload{Name: name, Workspace: who.Workspace, Service: who.Service}}
-		r.rows[name], r.instances[w.Instance] = e, name
-	}
-	e.session, e.lost, e.leaving = &session{name}, time.Time{}, false
-	e.keeper, e.since = "", r.config.Now()
+	e.session, e.lost, e.leaving = &session{e.workload.Name}, time.Time{}, false
+	e.keeper, e.since, e.role = "", r.config.Now(), who.Role
 	if health != nil {
 		e.health = health
 	}
-	fresh := *e.workload
-	fresh.Role = who.Role
-	e.workload = &fresh
 	e.refresh(w)
-	r.touch(name)
+	r.touch(e.workload.Name)
 	return e.session, nil
+}
+
+// row finds a workload's row or makes one, which has no registration yet; the caller holds the lock.
+func (r *Roster) row(workspace, service, instance string) (*entry, error) {
+	name := nameOf(workspace, service, instance)
+	if owner, ok := r.instances[instance]; ok && owner != name {
+		return nil, problem.InstanceTaken.Because("instance %s belongs to workload %s", instance, owner)
+	}
+	if r.rows[name] == nil {
+		r.rows[name] = &entry{workload: &Workload{Name: name, Workspace: workspace, Service: service}}
+		r.instances[instance] = name
+	}
+	return r.rows[name], nil
 }
 
 // update changes the row of a session; nil means unchanged. It reports false when the session was

@@ -3,7 +3,6 @@ package siblings
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -11,13 +10,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 
+	"github.com/isthmus-mesh/isthmus/feed"
 	"github.com/isthmus-mesh/isthmus/machine/machinepb"
-)
-
-// Pauses between attempts to reach a sibling.
-const (
-	shortestPause = 100 * time.Millisecond
-	longestPause  = 5 * time.Second
 )
 
 // responseBytes is the largest message of a sibling: its whole roster.
@@ -45,18 +39,18 @@ func newLink(ctx context.Context, config Config, name string, addresses []string
 func (l *link) run() {
 	defer l.end()
 	told := false // a sibling that stays away is told of once
-	for next, pause := 0, shortestPause; l.ctx.Err() == nil; next, pause = next+1, min(2*pause, longestPause) {
+	for next, failures := 0, 0; l.ctx.Err() == nil; next, failures = next+1, failures+1 {
 		followed, err := l.follow(l.addresses[next%len(l.addresses)])
 		if followed {
 			l.config.Roster.Lost(l.name)
-			told, pause = false, shortestPause
+			told, failures = false, 0
 		}
 		if !told && l.ctx.Err() == nil {
 			l.config.Log.Warn("a sibling edge cannot be heard; its workloads are looked after here", "sibling", l.name, "err", err)
 			told = true
 		}
 		select {
-		case <-time.After(pause/2 + rand.N(pause/2)):
+		case <-time.After(feed.Backoff(failures)):
 		case <-l.ctx.Done():
 		}
 	}

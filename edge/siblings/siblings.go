@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/isthmus-mesh/isthmus/edge/roster"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
@@ -40,15 +41,21 @@ func New(config Config) *Siblings {
 	return &Siblings{config: config, wake: make(chan struct{}, 1), links: map[string]*link{}}
 }
 
-// Set says which edges the zone has; this one may be among them.
-func (s *Siblings) Set(edges []*feedpb.ZoneEdge) {
+// Set says which edges the zone has; this one may be among them. It reports whether the siblings are others
+// than before.
+func (s *Siblings) Set(edges []*feedpb.ZoneEdge) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.edges = slices.DeleteFunc(slices.Clone(edges), func(e *feedpb.ZoneEdge) bool { return e.Name == s.config.Name || len(e.Addresses) == 0 })
+	others := slices.DeleteFunc(slices.Clone(edges), func(e *feedpb.ZoneEdge) bool { return e.Name == s.config.Name || len(e.Addresses) == 0 })
+	if slices.EqualFunc(others, s.edges, func(a, b *feedpb.ZoneEdge) bool { return proto.Equal(a, b) }) {
+		return false
+	}
+	s.edges = others
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
+	return true
 }
 
 // Addresses are those at which agents reach the siblings.
