@@ -26,8 +26,9 @@ type tokens struct {
 	now    func() time.Time
 }
 
-// use marks a token as used by a key, if check, which also says whether it is usable, agrees. The write is conditional on the token
-// being the one that was checked: of two keys at the same instant one wins, and the other is checked again.
+// use marks a token as used by a key, if check agrees, whose task it is to ask whether the token is usable. The write is
+// conditional on the token being the one that was checked: of two keys at the same instant one wins, and the other is
+// checked again.
 func (s tokens) use(ctx context.Context, name, key string, check func(*v1alpha1.JoinToken) error) (*v1alpha1.JoinToken, error) {
 	for {
 		t, err := s.get(ctx, name)

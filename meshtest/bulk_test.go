@@ -62,13 +62,14 @@ func TestObjectsInBulk(t *testing.T) {
 		used(t, w.Hub().Process)-hubBefore, used(t, zone.Edges[0].Process)-edgeBefore)
 }
 
+// used is what a program has used of processors so far.
 func used(t *testing.T, p *Process) time.Duration {
 	t.Helper()
-	time, err := ProcessorTime(p.PID())
+	spent, err := ProcessorTime(p.PID())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return time
+	return spent
 }
 
 func patient(t *testing.T, patience time.Duration, what string, condition func() error) {

@@ -94,9 +94,6 @@ func measureChanges(ctx context.Context, w *world, s *swarmProcess, size, change
 	return delays, bytes / int64(changes), nil
 }
 
-// ill is how the first workload was left: a flip to the same would reach nobody.
-var ill bool
-
 // measureHealth flips the first workload's health; every other proxy must get its service's endpoints anew.
 func measureHealth(s *swarmProcess, size, changes int) (figures, types string, err error) {
 	if size < 2 {
@@ -105,8 +102,8 @@ func measureHealth(s *swarmProcess, size, changes int) (figures, types string, e
 	var delays []float64
 	sent := map[string]bool{}
 	for range changes {
-		ill = !ill
-		healthy := !ill
+		s.ill = !s.ill
+		healthy := !s.ill
 		a, err := s.ask(order{Expect: "svc-00." + workspace + ".mesh", Type: swarm.Endpoints, Health: &healthy})
 		if err != nil {
 			return "", "", err

@@ -63,6 +63,8 @@ type swarmProcess struct {
 	*exec.Cmd
 	in  io.WriteCloser
 	out *bufio.Reader
+	// ill is how the first workload was left: a flip to the same would reach nobody.
+	ill bool
 }
 
 func startSwarm() (*swarmProcess, error) {
@@ -81,7 +83,7 @@ func startSwarm() (*swarmProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &swarmProcess{cmd, in, bufio.NewReader(out)}, cmd.Start()
+	return &swarmProcess{Cmd: cmd, in: in, out: bufio.NewReader(out)}, cmd.Start()
 }
 
 func (s *swarmProcess) send(o order) error { return json.NewEncoder(s.in).Encode(o) }
