@@ -4,15 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
-	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -32,7 +30,10 @@ func TestFaults(t *testing.T) {
 	t.Run("CRD deleted", func(t *testing.T) { testKindDeleted(t, c) })
 	t.Run("rights taken away", func(t *testing.T) { testForbidden(t, c) })
 	t.Run("refused by policy", func(t *testing.T) { testPolicy(t, c) })
+	t.Run("CRD older", func(t *testing.T) { testKindOlder(t, c) })
 	t.Run("told to slow down", func(t *testing.T) { testTooMany(t, c) })
+	t.Run("API server broken", func(t *testing.T) { testBroken(t, c) })
+	t.Run("conflicts", func(t *testing.T) { testConflicts(t, c) })
 	t.Run("API server away", func(t *testing.T) { testAway(t, c) })
 	t.Run("restored from a backup", func(t *testing.T) { testRestored(t, c) })
 }
@@ -121,39 +122,39 @@ func testForbidden(t *testing.T, c *cluster.Cluster) {
 	z.waitApplied(3)
 }
 
-// busy answers writes with 429 and a wait while it should.
-type busy struct {
-	next   http.RoundTripper
-	on     *atomic.Bool
-	denied *atomic.Int32
-}
-
-func (b busy) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Method != http.MethodPatch || !b.on.Load() || strings.Contains(r.URL.Path, "/leases") {
-		return b.next.RoundTrip(r)
+// testKindOlder has the cluster lack a field that ours knows: the object is refused by name, the rest goes on.
+func testKindOlder(t *testing.T, c *cluster.Cluster) {
+	z := newZone(t, c, "older", restricted(t, c))
+	z.apply(1, []*feedpb.Resource{virtualService(t, "faults", "older", "one")})
+	crds := c.Dynamic.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
+	crd, err := crds.Get(t.Context(), "virtualservices.networking.istio.io", metav1.GetOptions{})
+	check(t, err)
+	versions, _, err := unstructured.NestedSlice(crd.Object, "spec", "versions")
+	check(t, err)
+	for _, version := range versions {
+		unstructured.RemoveNestedField(version.(map[string]any), "schema", "openAPIV3Schema", "properties", "spec", "properties", "http", "items", "properties", "redirect")
 	}
-	b.denied.Add(1)
-	return &http.Response{StatusCode: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"2"}}, Body: http.NoBody, Request: r}, nil
-}
-
-func testTooMany(t *testing.T, c *cluster.Cluster) {
-	var on atomic.Bool
-	var denied atomic.Int32
-	on.Store(true)
-	z := newZone(t, c, "busy", restricted(t, c), func(config *kube.Config) {
-		config.REST.Wrap(func(next http.RoundTripper) http.RoundTripper { return busy{next, &on, &denied} })
-	})
-	check(t, z.Apply(1, []*feedpb.Resource{virtualService(t, "faults", "busy", "one")}, nil))
-	z.waitCondition("Cluster", &problem.ClusterAway)
-	Holds(t, "it waits as long as it was told", 1500*time.Millisecond, func() error {
-		if denied.Load() != 1 {
-			return errors.New("it asked again")
+	check(t, unstructured.SetNestedSlice(crd.Object, versions, "spec", "versions"))
+	_, err = crds.Update(t.Context(), crd, metav1.UpdateOptions{})
+	check(t, err)
+	Eventually(t, "the older kind is in force", func() error {
+		_ = z.Apply(2, []*feedpb.Resource{virtualService(t, "faults", "older", time.Now().Format("two-150405.000"))}, nil)
+		if len(z.Rejections()) == 0 {
+			return errors.New("nothing is refused")
 		}
 		return nil
 	})
-	on.Store(false)
-	z.waitTarget("faults", "busy", "one")
-	z.waitCondition("Cluster", nil)
+	z.waitRejected("VirtualService/faults/older", "redirect")
+	z.waitApplied(2)
+	z.apply(3, []*feedpb.Resource{resource(t, "ConfigMap/faults/older", &feedpb.Secret{Ca: []byte("a")})})
+	Eventually(t, "the rest is there", func() error {
+		_, err := c.Core.CoreV1().ConfigMaps("faults").Get(t.Context(), "older", metav1.GetOptions{})
+		return err
+	})
+	c.InstallIstioCRDs()
+	z.apply(4, []*feedpb.Resource{virtualService(t, "faults", "older", "four")})
+	z.waitTarget("faults", "older", "four")
+	z.waitRejected("VirtualService/faults/older", "")
 }
 
 func testAway(t *testing.T, c *cluster.Cluster) {
