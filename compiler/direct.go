@@ -11,6 +11,7 @@ import (
 	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 	"github.com/isthmus-mesh/isthmus/compiler/istio"
 	"github.com/isthmus-mesh/isthmus/compiler/plan"
+	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
 // Objects that a team writes for Istio itself pass as they are, if they are valid and about nothing but their
@@ -40,10 +41,15 @@ func directObject(w *work) any {
 			reportDirect(w, from, v1alpha1.ConditionAccepted, err)
 			return nil
 		}
-		if from.Kind == direct.AuthorizationPolicy {
-			return directPolicy(w, read)
+		switch from.Kind {
+		case direct.VirtualService, direct.DestinationRule:
+			sendDirect(w, object, read)
+		case direct.ServiceEntry:
+			sendOutside(w, object, read)
+		default:
+			askForKeys(w, read)
+			return directPassed(w, read, istio.DirectPolicy)
 		}
-		sendDirect(w, object, read)
 	}
 	return nil
 }
@@ -64,8 +70,8 @@ func admitDirect(w *work, object *direct.Object, from plan.Origin) (*istio.Direc
 	if err != nil {
 		return nil, problem.Invalid.Because("Istio refuses it: %s", strings.Join(strings.Fields(err.Error()), " "))
 	}
-	if field := read.Escapes(); field != "" {
-		return nil, problem.Unsupported.Because("%s reaches beyond the workspace, or needs what Isthmus does not set up", field)
+	if reason := read.Escapes(); reason != "" {
+		return nil, problem.Unsupported.Because("%s", reason)
 	}
 	return read, nil
 }
@@ -74,6 +80,10 @@ func admitDirect(w *work, object *direct.Object, from plan.Origin) (*istio.Direc
 func sendDirect(w *work, object *direct.Object, read *istio.Direct) {
 	from := read.Origin()
 	subjects, err := servicesNamed(w, from.Namespace, read.Hosts())
+	if err != nil && from.Kind == direct.DestinationRule {
+		w.send(outsideKey(from.Namespace, read.Hosts()[0]), outsider{object, read}) // which knows hosts outside of the mesh
+		return
+	}
 	if err != nil {
 		reportDirect(w, from, v1alpha1.ConditionAccepted, err)
 		return
@@ -137,11 +147,11 @@ func inCluster(w *work, workspace, domain string) bool {
 	})
 }
 
-// directPolicy passes on an object that selects workloads: in its namespace there are none but the workspace's.
-func directPolicy(w *work, read *istio.Direct) any {
+// directPassed passes on an object that stays in its namespace, where there is nobody but the workspace.
+func directPassed(w *work, read *istio.Direct, rendered func(*plan.Site, *istio.Direct) *feedpb.Resource) any {
 	from := read.Origin()
 	var b bundle
-	b.add(render(w, from.Namespace, istio.DirectPolicy(nil, read)))
+	b.add(render(w, from.Namespace, rendered(nil, read)))
 	all := value[sites](w, sitesKey(from.Namespace))
 	for i := range all {
 		site := &all[i]
@@ -151,7 +161,7 @@ func directPolicy(w *work, read *istio.Direct) any {
 			reportDirect(w, from, v1alpha1.ConditionAccepted, problem.Unsupported.Because(
 				"in zone %q it would hold for the whole mesh and is left out: the workspace claims %s there", site.Zone, site.Namespace))
 		default:
-			b.add(renderFor(w, zoneReach(site.Zone), istio.DirectPolicy(site, read)))
+			b.add(renderFor(w, zoneReach(site.Zone), rendered(site, read)))
 		}
 	}
 	return b.value()

@@ -32,6 +32,9 @@ func visible(w *work, s *plan.Service) *plan.Service {
 // entry computes unitEntry.
 func entry(w *work) any {
 	for m := range w.members() {
+		if entry, is := m.(outsider); is {
+			return directPassed(w, entry.read, istio.DirectOutside)
+		}
 		s := visible(w, m.(*plan.Service))
 		all := []*feedpb.Resource{istio.ServiceResource(s, addressOf(w, s.Host()))}
 		for _, alias := range s.Aliases {
@@ -51,7 +54,7 @@ func destination(w *work) any {
 	k := w.node.key
 	s := value[*plan.Service](w, serviceKey(k.namespace, k.name))
 	if s == nil {
-		return nil
+		return outsideDestination(w)
 	}
 	d := &plan.Destination{Service: visible(w, s), Policy: policyOf(w, kindService, k.namespace, k.name)}
 	for _, name := range wantedSubsets(w) {

@@ -24,6 +24,7 @@ const (
 	unitGateway                 // a gateway: namespace, name
 	unitRoute                   // a route: kind, namespace, name
 	unitDirect                  // an object for Istio itself: kind, namespace, name
+	unitOutside                 // a host outside of the mesh that a workspace knows: namespace, part is the host
 	unitHostname                // the workspace that uses a hostname at gateways: part is the hostname
 	unitViewers                 // who sees a service because routes lead there: namespace, name
 	unitEntry                   // ServiceEntry: namespace, name
@@ -64,6 +65,7 @@ func computations(options Options) [units]func(*work) any {
 		unitGateway:     gateway,
 		unitRoute:       route,
 		unitDirect:      directObject,
+		unitOutside:     outside,
 		unitHostname:    hostname,
 		unitViewers:     viewers,
 		unitEntry:       entry,

@@ -12,9 +12,12 @@ import (
 
 // The kinds that are taken.
 const (
-	VirtualService      = "VirtualService"
-	DestinationRule     = "DestinationRule"
-	AuthorizationPolicy = "AuthorizationPolicy"
+	VirtualService        = "VirtualService"
+	DestinationRule       = "DestinationRule"
+	ServiceEntry          = "ServiceEntry"
+	AuthorizationPolicy   = "AuthorizationPolicy"
+	RequestAuthentication = "RequestAuthentication"
+	PeerAuthentication    = "PeerAuthentication"
 )
 
 // Groups and version of the kinds.
@@ -23,14 +26,20 @@ var (
 	Security   = schema.GroupVersion{Group: "security.istio.io", Version: "v1"}
 )
 
+var versions = map[string]schema.GroupVersion{
+	VirtualService: Networking, DestinationRule: Networking, ServiceEntry: Networking,
+	AuthorizationPolicy: Security, RequestAuthentication: Security, PeerAuthentication: Security,
+}
+
 // Is says whether a kind is one of those above.
 func Is(kind string) bool {
-	return kind == VirtualService || kind == DestinationRule || kind == AuthorizationPolicy
+	_, is := versions[kind]
+	return is
 }
 
 // AddToScheme adds the kinds.
 func AddToScheme(scheme *runtime.Scheme) error {
-	for kind, version := range map[string]schema.GroupVersion{VirtualService: Networking, DestinationRule: Networking, AuthorizationPolicy: Security} {
+	for kind, version := range versions {
 		scheme.AddKnownTypeWithName(version.WithKind(kind), &Object{})
 	}
 	return nil

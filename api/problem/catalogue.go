@@ -62,6 +62,9 @@ var (
 	NoPlaceInCluster = Problem{"ISM1030", "NoPlaceInCluster",
 		"A route is about a service of another workspace, for callers in a cluster where that workspace claims no namespace: they have no name for it.",
 		"Have the service's workspace claim a namespace of the cluster in spec.zones"}
+	NameInMesh = Problem{"ISM1035", "NameInMesh",
+		"A ServiceEntry takes a name or an address that is the mesh's own.",
+		"Name hosts outside of the mesh; a service of the mesh is known to callers already"}
 )
 
 // Joining: tokens, certificates and identities.
@@ -219,7 +222,7 @@ var (
 var Catalogue = []Problem{
 	BackendNotFound, ParentNotFound, SelectsNothing, HostnameClaimed, Overridden, UnknownClass, PortWithoutProtocol,
 	Unsupported, RefNotPermitted, Rejected, SecretInvalid, DuplicateService, NoWorkspace, Invalid,
-	RefNotFound, HostnameNotListed, NotAllowed, NoMatchingHostname, HostNotOwned, NoPlaceInCluster,
+	RefNotFound, HostnameNotListed, NotAllowed, NoMatchingHostname, HostNotOwned, NoPlaceInCluster, NameInMesh,
 	TokenMalformed, TokenUnknown, TokenExpired, TokenUsed, TokenForeign, IdentityRefused, PeerUntrusted, RequestInvalid,
 	ZoneNotClaimed, HubSilent,
 	ResourceTooLarge, StateNotSaved, StateCorrupt, InstanceTaken, RegistrationInvalid, WorkloadUnknown, HubAway,

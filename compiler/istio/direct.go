@@ -1,6 +1,7 @@
 package istio
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,34 +24,48 @@ type Direct struct {
 	spec   proto.Message
 }
 
+// directKind is how objects of a kind are read, and what Istio has to say of them.
+type directKind struct {
+	spec  func() proto.Message
+	check validation.ValidateFunc
+}
+
+var directKinds = map[string]directKind{
+	direct.VirtualService:  {func() proto.Message { return &networking.VirtualService{} }, validation.ValidateVirtualService},
+	direct.DestinationRule: {func() proto.Message { return &networking.DestinationRule{} }, validation.ValidateDestinationRule},
+	direct.ServiceEntry:    {func() proto.Message { return &networking.ServiceEntry{} }, validation.ValidateServiceEntry},
+	direct.AuthorizationPolicy: {
+		func() proto.Message { return &security.AuthorizationPolicy{} }, validation.ValidateAuthorizationPolicy,
+	},
+	direct.RequestAuthentication: {
+		func() proto.Message { return &security.RequestAuthentication{} }, validation.ValidateRequestAuthentication,
+	},
+	direct.PeerAuthentication: {
+		func() proto.Message { return &security.PeerAuthentication{} }, validation.ValidatePeerAuthentication,
+	},
+}
+
 // ReadDirect reads and validates what a team wrote. The error is Istio's, or says which field is unknown.
 func ReadDirect(from plan.Origin, spec []byte) (*Direct, error) {
-	d := &Direct{origin: from}
-	var check validation.ValidateFunc
-	switch from.Kind {
-	case direct.VirtualService:
-		d.spec, check = &networking.VirtualService{}, validation.ValidateVirtualService
-	case direct.DestinationRule:
-		d.spec, check = &networking.DestinationRule{}, validation.ValidateDestinationRule
-	case direct.AuthorizationPolicy:
-		d.spec, check = &security.AuthorizationPolicy{}, validation.ValidateAuthorizationPolicy
-	default:
+	kind, is := directKinds[from.Kind]
+	if !is {
 		return nil, fmt.Errorf("kind %s is not taken", from.Kind)
 	}
+	d := &Direct{origin: from, spec: kind.spec()}
 	if len(spec) > 0 {
 		if err := protojson.Unmarshal(spec, d.spec); err != nil {
 			return nil, err
 		}
 	}
-	_, err := check(config.Config{Meta: config.Meta{Namespace: from.Namespace, Name: from.Name}, Spec: d.spec})
+	_, err := kind.check(config.Config{Meta: config.Meta{Namespace: from.Namespace, Name: from.Name}, Spec: d.spec})
 	return d, err
 }
 
 // Origin is the object itself.
 func (d *Direct) Origin() plan.Origin { return d.origin }
 
-// Hosts are the names that the object is about: callers' names of services. Empty for kinds that select
-// workloads.
+// Hosts are the names of services that the object is about, as callers use them. Empty for kinds that select
+// workloads, and for those about what is outside of the mesh.
 func (d *Direct) Hosts() []string {
 	switch spec := d.spec.(type) {
 	case *networking.VirtualService:
@@ -72,23 +87,34 @@ func (d *Direct) Backends() []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// Escapes names a field by which the object would reach beyond its workspace, or into what Isthmus makes; ""
-// if there is none.
+// Escapes says by which field the object would reach beyond its workspace, or into what Isthmus makes; "" if by
+// none.
 func (d *Direct) Escapes() string {
 	switch spec := d.spec.(type) {
 	case *networking.VirtualService:
-		return routeEscapes(spec)
+		return beyond(routeEscapes(spec))
 	case *networking.DestinationRule:
-		return exportEscapes(spec.ExportTo)
+		return beyond(exportEscapes(spec.ExportTo))
+	case *networking.ServiceEntry:
+		return outsideEscapes(spec)
 	case *security.AuthorizationPolicy:
-		switch {
-		case spec.TargetRef != nil || len(spec.TargetRefs) > 0:
-			return "spec.targetRefs"
-		case spec.Action == security.AuthorizationPolicy_CUSTOM:
-			return "spec.action: CUSTOM"
+		if spec.Action == security.AuthorizationPolicy_CUSTOM {
+			return beyond("spec.action: CUSTOM")
 		}
+		return beyond(targetEscapes(spec))
+	case *security.RequestAuthentication:
+		return cmp.Or(beyond(targetEscapes(spec)), keysEscape(spec))
+	case *security.PeerAuthentication:
+		return loosens(spec)
 	}
 	return ""
+}
+
+func beyond(field string) string {
+	if field == "" {
+		return ""
+	}
+	return field + " reaches beyond the workspace, or needs what Isthmus does not set up"
 }
 
 func routeEscapes(vs *networking.VirtualService) string {
@@ -166,11 +192,6 @@ func DirectDestination(s *plan.Service, site *plan.Site, d *Direct) *feedpb.Reso
 	rule := proto.Clone(d.spec).(*networking.DestinationRule)
 	rule.Host = hostAt(site, s)
 	return resource(KindDestinationRule, namespaceAt(site, s.Workspace), s.Name, rule, []plan.Origin{d.origin})
-}
-
-// DirectPolicy renders an AuthorizationPolicy as it was written.
-func DirectPolicy(site *plan.Site, d *Direct) *feedpb.Resource {
-	return resource(KindAuthorizationPolicy, namespaceAt(site, d.origin.Namespace), d.origin.Name, d.spec, []plan.Origin{d.origin})
 }
 
 func hostAt(site *plan.Site, s *plan.Service) string {

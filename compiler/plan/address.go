@@ -7,10 +7,13 @@ import (
 	"strconv"
 )
 
+// Virtual is where all virtual addresses lie.
+var Virtual = netip.MustParsePrefix("240.0.0.0/4")
+
 // Address is the virtual IPv4 address of a host: attempt 0 is the one it has unless another host
 // hashes to the same; the compiler settles those by taking the next attempts.
 //
-// Addresses lie in 240.0.0.0/4, which no network routes (RFC 1112 section 4), without its first
+// Addresses lie in [Virtual], which no network routes (RFC 1112 section 4), without its first
 // and last /24.
 func Address(host string, attempt int) netip.Addr {
 	sum := sha256.Sum256([]byte(host + "#" + strconv.Itoa(attempt)))

@@ -8,6 +8,7 @@ import (
 	"istio.io/istio/pilot/pkg/xds"
 	v3 "istio.io/istio/pilot/pkg/xds/v3"
 	"istio.io/istio/pkg/config/mesh"
+	"istio.io/istio/pkg/jwt"
 	istiolog "istio.io/istio/pkg/log"
 
 	"github.com/isthmus-mesh/isthmus/compiler/istio"
@@ -33,14 +34,21 @@ func setFeatures() {
 	features.WorkloadEntryHealthChecks = false
 	// Addresses of both families reach proxies that have both.
 	features.EnableDualStack = true
+	// Proxies fetch the keys of tokens themselves, through clusters of their own: Istio would fetch them here, while
+	// all proxies wait, and from wherever somebody writes.
+	features.JwksFetchMode = jwt.Envoy
 	quiet()
 	orderPushes()
 }
 
-// quiet leaves Istio's logs to errors: what matters of streams is logged here, with our names.
+// quiet leaves Istio's logs to errors: what matters of streams is logged here, with our names. That a host of keys is
+// unknown it would say in every push; the hub says it on the object.
 func quiet() {
-	for _, scope := range istiolog.Scopes() {
+	for name, scope := range istiolog.Scopes() {
 		scope.SetOutputLevel(istiolog.ErrorLevel)
+		if name == "authn" {
+			scope.SetOutputLevel(istiolog.NoneLevel)
+		}
 	}
 }
 

@@ -8,21 +8,25 @@ import (
 	"github.com/isthmus-mesh/isthmus/meshtest"
 )
 
-// directMode applies Istio's own kinds to the hub: a header match and a denial, each counted. A route for the
-// same service wins, and a mistake in one object leaves the others in force.
+// directMode applies Istio's own kinds to the hub: a header match, a denial and tokens, each counted. A route for the
+// same service wins, and what is refused leaves the others in force.
 func directMode(w world) {
 	w.mesh.Kubectl("delete", "httproute/reviews", "--namespace=shop")
 	w.Cleanup(func() {
 		w.mesh.Apply(w.Example("shop"))
 		w.programmed("httproute/reviews")
 	})
-	w.apply(w.Example("direct"), "destinationrule/reviews", "virtualservice/reviews", "authorizationpolicy/ratings")
+	w.apply(w.Example("direct"), "destinationrule/reviews", "virtualservice/reviews", "authorizationpolicy/ratings",
+		"serviceentry/identity", "destinationrule/identity", "requestauthentication/ratings", "peerauthentication/strict")
 	w.connectedAnew("ratings1")
 	w.directObeyed()
 
 	w.mesh.MustRefuse(strings.Replace(w.Example("direct"), "exact: ada", "exakt: ada", 1), "unknown field", "exakt")
 	w.apply(strings.Replace(strings.ReplaceAll(w.Example("direct"), "name: reviews\n", "name: foreign\n"), "- reviews\n", "- ledger.bank.mesh\n", 1))
-	w.mesh.Kubectl("wait", "--for=condition=Accepted=false", "virtualservice/foreign", "--namespace=shop", "--timeout=20s")
+	w.apply(strings.NewReplacer("- identity.example.com\n", "- ledger.bank.mesh\n", "mode: STRICT", "mode: PERMISSIVE").Replace(w.Example("direct")))
+	for _, refused := range []string{"virtualservice/foreign", "serviceentry/identity", "peerauthentication/strict"} {
+		w.mesh.Kubectl("wait", "--for=condition=Accepted=false", refused, "--namespace=shop", "--timeout=20s")
+	}
 	w.directObeyed()
 
 	w.apply(somewhere("v2"), "httproute/reviews")
@@ -61,5 +65,11 @@ func (w world) directObeyed() {
 	if received := w.Requests("ratings1") - before; received != 0 {
 		w.Errorf("ratings received %d of the requests that are denied", received)
 	}
+	if strange := w.web().Ask(sent, "http://ratings:9080/", "--header", "authorization: Bearer "+strangeToken); strange.Status(http.StatusUnauthorized) != sent {
+		w.Errorf("want every strange token refused: %s", strange)
+	}
 	w.web().Ask(sent, "http://ratings:9080/").MustLoseNothing(w)
 }
+
+// strangeToken is one of {"alg":"none"} for {"iss":"nobody"}.
+const strangeToken = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJub2JvZHkifQ."

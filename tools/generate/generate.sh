@@ -32,7 +32,8 @@ for kind in gatewayclasses gateways httproutes grpcroutes tlsroutes tcproutes re
 done
 istio=$(go list -m -f '{{.Dir}}' istio.io/api)
 mkdir -p api/crd/istio
-for kind in networking.istio.io_virtualservices networking.istio.io_destinationrules security.istio.io_authorizationpolicies; do
+for kind in networking.istio.io_virtualservices networking.istio.io_destinationrules networking.istio.io_serviceentries \
+	security.istio.io_authorizationpolicies security.istio.io_requestauthentications security.istio.io_peerauthentications; do
 	awk -v RS='---\n' -v name="  name: ${kind#*_}.${kind%%_*}\n" 'index($0, name)' \
 		"$istio/kubernetes/customresourcedefinitions.gen.yaml" >"api/crd/istio/$kind.yaml"
 done
