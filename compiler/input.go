@@ -144,6 +144,7 @@ func inputZone(w *work, zone *v1alpha1.Zone) {
 
 func inputWorkspace(w *work, ws *v1alpha1.Workspace) {
 	w.send(workspaceKey(ws.Name), ws)
+	contend(w, ws)
 	w.send(key{unit: unitReach, namespace: ws.Name}, ws)
 	w.send(key{unit: unitSites, namespace: ws.Name}, ws)
 	w.send(key{unit: unitSidecar, namespace: ws.Name}, ws)

@@ -16,29 +16,40 @@ import (
 
 // observe tells clusters which namespaces a workspace looks at, and returns their zones.
 func observe(w *work, ws *v1alpha1.Workspace) []string {
-	var zones []string
+	var named, zones []string
 	for i, text := range ws.Spec.Observe {
 		zone, namespace, _ := strings.Cut(text, "/")
-		field := at("spec.observe", i)
-		switch found := value[*v1alpha1.Zone](w, inputKey(kindZone, "", zone)); {
-		case found == nil:
-			w.report(kindWorkspace, "", ws.Name, against(v1alpha1.ConditionResolvedRefs,
-				problem.RefNotFound.Because("%s names %s %q, which does not exist", field, kindZone, zone)))
-		case found.Spec.Type != v1alpha1.ZoneKubernetes:
-			w.report(kindWorkspace, "", ws.Name, against(v1alpha1.ConditionAccepted,
-				problem.Invalid.Because("%s: zone %q is one of machines, which is managed or not there; name it in spec.zones", field, zone)))
-		case livesIn(ws, zone):
-			w.report(kindWorkspace, "", ws.Name, against(v1alpha1.ConditionAccepted,
-				problem.Invalid.Because("%s: zone %q is in spec.zones too, which counts; leave it in one of the two", field, zone)))
-		case slices.Contains(zones, zone):
-			w.report(kindWorkspace, "", ws.Name, against(v1alpha1.ConditionAccepted,
-				problem.Unsupported.Because("%s: one namespace of zone %q belongs to the workspace already", field, zone)))
-		default:
+		claim := namespaceClaim{ws.Name, cmp.Or(namespace, ws.Name), true}
+		switch err := unobservable(w, ws, at("spec.observe", i), zone, named); {
+		case err != nil:
+			w.report(kindWorkspace, "", ws.Name, *err)
+		case claim.wins(w, zone):
 			zones = append(zones, zone)
-			w.send(key{unit: unitZoneInfo, name: zone}, observedNamespace{namespaceClaim{ws.Name, cmp.Or(namespace, ws.Name)}, field})
+			w.send(key{unit: unitZoneInfo, name: zone}, claim)
 		}
+		named = append(named, zone)
 	}
 	return zones
+}
+
+// unobservable says why an entry of spec.observe cannot be, after others that name zones.
+func unobservable(w *work, ws *v1alpha1.Workspace, field, zone string, named []string) *finding {
+	var f finding
+	switch found := value[*v1alpha1.Zone](w, inputKey(kindZone, "", zone)); {
+	case found == nil:
+		f = against(v1alpha1.ConditionResolvedRefs, problem.RefNotFound.Because("%s names %s %q, which does not exist", field, kindZone, zone))
+	case found.Spec.Type != v1alpha1.ZoneKubernetes:
+		f = against(v1alpha1.ConditionAccepted,
+			problem.Invalid.Because("%s: zone %q is one of machines, which is managed or not there; name it in spec.zones", field, zone))
+	case livesIn(ws, zone):
+		f = against(v1alpha1.ConditionAccepted,
+			problem.Invalid.Because("%s: zone %q is in spec.zones too, which counts; leave it in one of the two", field, zone))
+	case slices.Contains(named, zone):
+		f = against(v1alpha1.ConditionAccepted, problem.Unsupported.Because("%s: one namespace of zone %q belongs to the workspace already", field, zone))
+	default:
+		return nil
+	}
+	return &f
 }
 
 // livesIn is whether spec.zones names a zone.
@@ -47,27 +58,6 @@ func livesIn(ws *v1alpha1.Workspace, zone string) bool {
 		name, _, _ := strings.Cut(text, "/")
 		return name == zone
 	})
-}
-
-// observedNamespace is a claim that yields to those of others.
-type observedNamespace struct {
-	namespaceClaim
-	field string
-}
-
-// yielding adds the namespaces that are observed to the claims of a cluster, but for those that belong to
-// another workspace; that is reported.
-func yielding(w *work, zone string, claims []namespaceClaim, observed []observedNamespace) []namespaceClaim {
-	for _, o := range observed {
-		same := func(c namespaceClaim) bool { return c.namespace == o.namespace }
-		if i := slices.IndexFunc(claims, same); i >= 0 {
-			w.report(kindWorkspace, "", o.workspace, against(v1alpha1.ConditionAccepted, problem.Invalid.Because(
-				"%s: namespace %s of zone %q belongs to workspace %q; ask its owner", o.field, o.namespace, zone, claims[i].workspace)))
-			continue
-		}
-		claims = append(claims, o.namespaceClaim)
-	}
-	return claims
 }
 
 // managed is what remains of a service without the zones that its workspace only observes; nil if nothing does.

@@ -3,6 +3,7 @@ package compiler_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -10,11 +11,13 @@ import (
 	"github.com/isthmus-mesh/isthmus/compiler"
 )
 
-// A cluster is told of a namespace that is observed as of one that is managed; the switch itself changes no claim.
+// A cluster is told of a namespace that is observed as of one that is managed; the switch itself changes no claim, and
+// what another workspace says comes to nothing while the first names it.
 func TestObservedNamespacesReachTheEdge(t *testing.T) {
+	born := map[string]metav1.Time{"shop": metav1.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), "bank": metav1.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)}
 	workspace := func(name string, zones, observe []string) compiler.Change {
 		return compiler.Change{Kind: "Workspace", Name: name, Object: &v1alpha1.Workspace{
-			ObjectMeta: metav1.ObjectMeta{Name: name, Generation: 1}, Spec: v1alpha1.WorkspaceSpec{Zones: zones, Observe: observe},
+			ObjectMeta: metav1.ObjectMeta{Name: name, Generation: 1, CreationTimestamp: born[name]}, Spec: v1alpha1.WorkspaceSpec{Zones: zones, Observe: observe},
 		}}
 	}
 	cluster := compiler.Change{Kind: "Zone", Name: "prod-1", Object: &v1alpha1.Zone{

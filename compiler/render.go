@@ -3,6 +3,7 @@ package compiler
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -188,15 +189,12 @@ func zoneInfo(w *work) any {
 	var zone *v1alpha1.Zone
 	var workspaces []string
 	var claims []namespaceClaim
-	var observed []observedNamespace
 	var edges []*feedpb.ZoneEdge
 	var paths []path
 	for m := range w.members() {
 		switch m := m.(type) {
 		case namespaceClaim:
 			claims = append(claims, m)
-		case observedNamespace:
-			observed = append(observed, m)
 		case *v1alpha1.Zone:
 			zone = m
 		case *Edges:
@@ -215,7 +213,8 @@ func zoneInfo(w *work) any {
 	slices.Sort(workspaces)
 	info := &feedpb.ZoneInfo{Name: zone.Name, Region: zone.Spec.Locality.Region, Zone: zone.Spec.Locality.Zone,
 		Network: zone.Spec.Network, Workspaces: workspaces, Type: string(zone.Spec.Type), Edges: edges, Paths: toPaths(paths)}
-	for _, c := range yielding(w, zone.Name, claims, observed) {
+	slices.SortFunc(claims, func(a, b namespaceClaim) int { return strings.Compare(a.namespace, b.namespace) })
+	for _, c := range claims {
 		info.Claims = append(info.Claims, &feedpb.Claim{Namespace: c.namespace, Workspace: c.workspace})
 	}
 	if info.Zone == "" {
@@ -225,7 +224,8 @@ func zoneInfo(w *work) any {
 		info.Network = zone.Name
 	}
 	resources := []*feedpb.Resource{istio.ZoneInfo(info, origin(zone, kindZone, ""))}
-	if len(claims) > 0 && len(zone.Spec.EastWest.Addresses) > 0 { // a cluster that is only observed is left as it is
+	managed := slices.ContainsFunc(claims, func(c namespaceClaim) bool { return !c.observed })
+	if managed && len(zone.Spec.EastWest.Addresses) > 0 { // a cluster that is only observed is left as it is
 		resources = append(resources, istio.EastWest(zone.Name, "istio-system", "isthmus-east-west",
 			map[string]string{"istio": "eastwestgateway"}, v1alpha1.EastWestPort, origin(zone, kindZone, "spec.eastWest")))
 	}

@@ -62,6 +62,12 @@ func claimsOf(w *work, ws *v1alpha1.Workspace) []zoneClaim {
 		}
 		return claims
 	}
+	return claimsNamed(ws)
+}
+
+// claimsNamed are the zones that spec.zones names, sorted.
+func claimsNamed(ws *v1alpha1.Workspace) []zoneClaim {
+	var claims []zoneClaim
 	for i, text := range ws.Spec.Zones {
 		zone, namespace, _ := strings.Cut(text, "/")
 		claims = append(claims, zoneClaim{zone, namespace, at("spec.zones", i)})
@@ -86,16 +92,17 @@ func claimedSites(w *work, ws *v1alpha1.Workspace, claims []zoneClaim) sites {
 		}
 		site := siteOf(zone, cmp.Or(claim.namespace, ws.Name))
 		if site.IsKubernetes() {
-			w.send(key{unit: unitZoneInfo, name: zone.Name}, namespaceClaim{ws.Name, site.Namespace})
+			taken := namespaceClaim{ws.Name, site.Namespace, false}
+			if !taken.wins(w, zone.Name) {
+				continue
+			}
+			w.send(key{unit: unitZoneInfo, name: zone.Name}, taken)
 		}
 		all = append(all, site)
 	}
 	sendPaths(w, all)
 	return all
 }
-
-// namespaceClaim tells a cluster which namespace belongs to which workspace.
-type namespaceClaim struct{ workspace, namespace string }
 
 func siteOf(zone *v1alpha1.Zone, namespace string) plan.Site {
 	site := plan.Site{

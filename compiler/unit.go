@@ -7,6 +7,7 @@ type unit uint8
 const (
 	unitInput       unit = iota // an object as it was put: kind, namespace, name
 	unitGrants                  // what a namespace lets others refer to: namespace
+	unitNamespace               // the workspace a namespace of a cluster belongs to: name is the zone, part the namespace
 	unitWorkspace               // a workspace that exists: namespace
 	unitClaim                   // the workspace a pattern of hostnames belongs to: part is the pattern
 	unitFleet                   // all zones; those that are bridged if part is "bridged"; those of machines if it is "machines"
@@ -48,6 +49,7 @@ func computations(options Options) [units]func(*work) any {
 	return [units]func(*work) any{
 		unitInput:       input,
 		unitGrants:      grants,
+		unitNamespace:   namespaceOwner,
 		unitWorkspace:   workspaceOf,
 		unitClaim:       claim,
 		unitFleet:       fleet,

@@ -65,6 +65,9 @@ var (
 	NameInMesh = Problem{"ISM1035", "NameInMesh",
 		"A ServiceEntry takes a name or an address that is the mesh's own.",
 		"Name hosts outside of the mesh; a service of the mesh is known to callers already"}
+	NamespaceClaimed = Problem{"ISM1036", "NamespaceClaimed",
+		"Two workspaces want one namespace of a cluster.",
+		"Take the entry out of spec.zones or spec.observe of one of the two, or let it name another namespace"}
 )
 
 // Joining: tokens, certificates and identities.
@@ -222,7 +225,7 @@ var (
 var Catalogue = []Problem{
 	BackendNotFound, ParentNotFound, SelectsNothing, HostnameClaimed, Overridden, UnknownClass, PortWithoutProtocol,
 	Unsupported, RefNotPermitted, Rejected, SecretInvalid, DuplicateService, NoWorkspace, Invalid,
-	RefNotFound, HostnameNotListed, NotAllowed, NoMatchingHostname, HostNotOwned, NoPlaceInCluster, NameInMesh,
+	RefNotFound, HostnameNotListed, NotAllowed, NoMatchingHostname, HostNotOwned, NoPlaceInCluster, NameInMesh, NamespaceClaimed,
 	TokenMalformed, TokenUnknown, TokenExpired, TokenUsed, TokenForeign, IdentityRefused, PeerUntrusted, RequestInvalid,
 	ZoneNotClaimed, HubSilent,
 	ResourceTooLarge, StateNotSaved, StateCorrupt, InstanceTaken, RegistrationInvalid, WorkloadUnknown, HubAway,

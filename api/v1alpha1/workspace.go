@@ -29,7 +29,8 @@ type WorkspaceSpec struct {
 	// Zones lists where the workspace lives: "ZONE", or "ZONE/NAMESPACE" for a Kubernetes zone, with the
 	// namespace of the cluster that belongs to the workspace. Without one that is the namespace named
 	// like the workspace. Empty means every zone of machines: a cluster is touched only where a
-	// workspace claims it.
+	// workspace claims it. A namespace that several workspaces name, here or in observe, belongs to the
+	// oldest of them.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=256
