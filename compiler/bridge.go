@@ -9,14 +9,17 @@ import (
 	"github.com/isthmus-mesh/isthmus/compiler/plan"
 )
 
-// A service in several zones has a name of its own in each, plan.ZoneHost, under which the zone's
-// east-west gateway leads to the zone's own workloads and nowhere else: a request that crossed once
-// cannot cross again. What callers call is routed to these names, at each site differently:
+// A service in several zones has further names, which nobody calls. What callers call is routed to them, at each site
+// differently:
 //
-//   - a backend that names a zone goes there;
-//   - any other one goes to the nearest zones the service lives in, see [plan.Failover.Distance]: the
-//     caller's own if it is one of them, and those that are equally near share requests;
-//   - a zone in which no workload is healthy is left out, as long as there is another one.
+//   - a backend that names a zone goes there, by [plan.ZoneHost];
+//   - any other one goes wherever the service is nearest, by [plan.NearHost], which proxies find out: see
+//     [plan.Failover.Nearness]. So does one that names a zone in which no workload is healthy;
+//   - where proxies cannot, because of a subset or because the service has pods in the cluster, the hub chooses among
+//     the zones in which a workload is healthy: see [plan.Failover.Distance].
+//
+// A gateway serves names that lead to the workloads of its own zone and nowhere else, [plan.ZoneHost] and
+// [plan.HereHost]: a request that crossed once cannot cross again.
 
 // crossing translates backends for callers at one site.
 type crossing struct {
@@ -47,11 +50,8 @@ func (c *crossing) policy(s *plan.Service, subset string) *plan.Policy {
 	return policyOf(c.work, kindSubset, s.Workspace, subset).Over(p)
 }
 
-// target is a zone to which requests go, and the subset there; empty means all.
-type target struct {
-	place  *plan.Place
-	subset string
-}
+// target is where requests go: a name of the service, and the subset there; empty means all.
+type target struct{ host, subset string }
 
 // backends are those of one backend, a share each: for callers of a cluster that have no name for it,
 // one to which requests fail.
@@ -67,10 +67,7 @@ func (c *crossing) backends(b plan.Backend, from plan.Origin) []plan.Backend {
 	var all []plan.Backend
 	for _, t := range c.targets(b.Service, b.Subset) {
 		to := b
-		to.Host, to.Subset = plan.ZoneHost(b.Service.Workspace, b.Service.Name, t.place.Zone), t.subset
-		if t.place.Zone == c.here.Zone {
-			to.Host = name
-		}
+		to.Host, to.Subset = t.host, t.subset
 		all = append(all, to)
 	}
 	if all == nil {
@@ -95,6 +92,9 @@ func (c *crossing) targets(s *plan.Service, subset string) []target {
 		wanted = only(reachable, func(p *plan.Place) bool { return p.Zone == zone })
 	}
 	alive := only(wanted, isAlive)
+	if (zone == "" || len(alive) == 0) && c.leaves(s, rest) {
+		return []target{{plan.NearHost(s.Workspace, s.Name), ""}}
+	}
 	if len(alive) == 0 {
 		alive = only(reachable, isAlive)
 	}
@@ -103,9 +103,23 @@ func (c *crossing) targets(s *plan.Service, subset string) []target {
 	}
 	var all []target
 	for _, place := range c.nearest(alive, s, subset) {
-		all = append(all, target{place, rest})
+		all = append(all, target{c.hostIn(s, place.Zone), rest})
 	}
 	return all
+}
+
+// leaves says whether proxies here choose among the zones of all of a service.
+func (c *crossing) leaves(s *plan.Service, subset string) bool {
+	all := c.sites(s)
+	return subset == "" && all.find(c.here.Zone) != nil && leaves(c.here, s) && len(beyond(all, c.here, s)) > 0
+}
+
+// hostIn is how callers here call a service in one zone.
+func (c *crossing) hostIn(s *plan.Service, zone string) string {
+	if zone == c.here.Zone {
+		return c.name(s)
+	}
+	return plan.ZoneHost(s.Workspace, s.Name, zone)
 }
 
 // nearest are those of the places of a service that are nearer than all others.
@@ -266,5 +280,5 @@ func lcm(a, b int32) int32 {
 // crosses says whether callers at a site need routing to reach the service where it lives.
 func (c *crossing) crosses(s *plan.Service) bool {
 	targets := c.targets(s, "")
-	return len(targets) > 0 && (len(targets) > 1 || targets[0].place.Zone != c.here.Zone)
+	return len(targets) > 0 && (len(targets) > 1 || targets[0].host != c.name(s))
 }

@@ -58,13 +58,13 @@ func TestFailover(t *testing.T) {
 		{"", "abcd", "a", "a"},
 		{"", "bcd", "a", "bcd"},
 		{"", "bcd", "c", "c"},
-		{"", "", "a", "a"},
+		{"", "", "a", "bcd"},
 		{"Zone", "abcd", "a", "a"},
 		{"Zone", "bcd", "a", "b"},
 		{"Zone", "cd", "a", "cd"},
 		{"Zone", "d", "a", "d"},
 		{"Zone", "abd", "c", "abd"},
-		{"Zone", "", "b", "b"},
+		{"Zone", "", "b", "a"},
 		{"Region", "abcd", "a", "ab"},
 		{"Region", "abcd", "b", "ab"},
 		{"Region", "acd", "b", "a"},
@@ -81,7 +81,7 @@ func TestFailover(t *testing.T) {
 					text += "---" + fmt.Sprintf(failoverPolicy, c.prefer)
 				}
 				w.take(objects(t, "failover", []byte(text)))
-				if got := w.zonesOfReviews(c.callers); got != c.want {
+				if got := w.zonesOfReviews(c.callers, c.alive); got != c.want {
 					t.Errorf("callers in %s go to %s, want %s", c.callers, got, c.want)
 				}
 			})
@@ -89,40 +89,96 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-// zonesOfReviews are the zones among which the callers of one share their requests alike: their own if no route says else.
-func (w *world) zonesOfReviews(callers string) string {
-	var zones []string
-	for _, r := range w.compiler.Zone(callers) {
-		if r.Name != "VirtualService/shop/reviews" {
+// zonesOfReviews are the zones among which the callers of one share their requests: of the endpoints under the name to
+// which all their routes lead, those with the most labels in common before the first that differs. The edge knows which
+// of the zone's own workloads are well.
+func (w *world) zonesOfReviews(callers, alive string) string {
+	near := w.near(callers)
+	caller := labelsOf[callers]
+	var zones string
+	best := -1
+	for _, zone := range near.zones {
+		if zone == callers && !strings.Contains(alive, zone) {
 			continue
 		}
-		var vs networking.VirtualService
-		if err := r.Body.UnmarshalTo(&vs); err != nil {
-			w.t.Fatal(err)
+		agree := 0
+		for agree < len(near.labels) && caller[near.labels[agree]] == labelsOf[zone][near.labels[agree]] {
+			agree++
 		}
-		for _, route := range vs.Http {
-			for _, to := range route.Route {
-				zones = append(zones, share(to.Destination, to.Weight, callers))
-			}
+		if agree > best {
+			zones, best = "", agree
 		}
-		for _, route := range vs.Tcp {
-			for _, to := range route.Route {
-				zones = append(zones, share(to.Destination, to.Weight, callers))
-			}
+		if agree == best {
+			zones += zone
 		}
 	}
-	if zones == nil {
-		return callers
-	}
-	slices.Sort(zones)
-	return strings.Join(zones, "")
+	return zones
 }
 
-// share is the zone that a destination is in, as often as its weight says.
-func share(to *networking.Destination, weight int32, callers string) string {
-	zone, is := strings.CutSuffix(strings.TrimPrefix(to.Host, "reviews.shop."), ".zone.mesh")
-	if !is {
-		zone = callers
+// labelsOf are the labels of the workloads in each zone, as Istio has them.
+var labelsOf = map[string]map[string]string{
+	"a": {"isthmus.dev/zone": "a", "topology.kubernetes.io/region": "west"},
+	"b": {"isthmus.dev/zone": "b", "topology.kubernetes.io/region": "west"},
+	"c": {"isthmus.dev/zone": "c", "topology.kubernetes.io/region": "c"},
+	"d": {"isthmus.dev/zone": "d", "topology.kubernetes.io/region": "d"},
+}
+
+// nearness is what the proxies of a zone choose among, and by which labels.
+type nearness struct{ zones, labels []string }
+
+func (w *world) near(callers string) (n nearness) {
+	const host = "reviews.shop.near.mesh"
+	for _, r := range w.compiler.Zone(callers) {
+		body, err := r.Body.UnmarshalNew()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		switch body := body.(type) {
+		case *networking.ServiceEntry:
+			if body.Hosts[0] == host {
+				n.zones = append(n.zones, w.zonesOf(body, callers)...)
+			}
+		case *networking.DestinationRule:
+			if body.Host == host {
+				n.labels = body.TrafficPolicy.LoadBalancer.LocalityLbSetting.FailoverPriority
+			}
+		case *networking.VirtualService:
+			for _, to := range destinations(body) {
+				if to.Host != host {
+					w.t.Errorf("callers in %s are led to %s", callers, to.Host)
+				}
+			}
+		}
 	}
-	return strings.Repeat(zone, int(weight))
+	slices.Sort(n.zones)
+	return n
+}
+
+// zonesOf are the zones of an entry's endpoints. Their labels must be those of the zone's workloads.
+func (w *world) zonesOf(entry *networking.ServiceEntry, callers string) (zones []string) {
+	if entry.WorkloadSelector != nil {
+		return []string{callers}
+	}
+	for _, e := range entry.Endpoints {
+		zone := e.Labels["isthmus.dev/zone"]
+		if region, _, _ := strings.Cut(e.Locality, "/"); region != labelsOf[zone]["topology.kubernetes.io/region"] {
+			w.t.Errorf("an endpoint in zone %s has locality %s", zone, e.Locality)
+		}
+		zones = append(zones, zone)
+	}
+	return zones
+}
+
+func destinations(vs *networking.VirtualService) (all []*networking.Destination) {
+	for _, route := range vs.Http {
+		for _, to := range route.Route {
+			all = append(all, to.Destination)
+		}
+	}
+	for _, route := range vs.Tcp {
+		for _, to := range route.Route {
+			all = append(all, to.Destination)
+		}
+	}
+	return all
 }

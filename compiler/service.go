@@ -42,11 +42,17 @@ func service(w *work, trustDomain string) any {
 	return s
 }
 
-// sendSiteSlots asks for addresses of the names that the service has in single zones.
+// sendSiteSlots asks for addresses of the further names that the service has for other zones.
 func sendSiteSlots(w *work, s *plan.Service) {
 	all := value[sites](w, sitesKey(s.Workspace))
+	var hosts []string
 	for _, there := range crossed(all, s) {
-		host := plan.ZoneHost(s.Workspace, s.Name, there.Zone)
+		hosts = append(hosts, plan.ZoneHost(s.Workspace, s.Name, there.Zone))
+	}
+	if hosts != nil {
+		hosts = append(hosts, plan.NearHost(s.Workspace, s.Name), plan.HereHost(s.Workspace, s.Name))
+	}
+	for _, host := range hosts {
 		w.send(slotKey(host), host)
 	}
 	for i := range all {

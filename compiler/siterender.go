@@ -8,7 +8,7 @@ import (
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
-// siteEntries adds the names that a service has in single zones, at each zone of its workspace.
+// siteEntries adds the further names that a service has, at each zone of its workspace.
 func siteEntries(w *work, b *bundle, s *plan.Service) {
 	all := value[sites](w, sitesKey(s.Workspace))
 	for i := range all {
@@ -17,12 +17,34 @@ func siteEntries(w *work, b *bundle, s *plan.Service) {
 		for _, there := range crossed(all, s) {
 			host := plan.ZoneHost(s.Workspace, s.Name, there.Zone)
 			resources = append(resources, istio.ZoneEntry(s, here, there, s.Place(there.Zone), addressOf(w, host)))
+			if here == there {
+				resources = append(resources, istio.HereEntry(s, here, s.Place(here.Zone), addressOf(w, plan.HereHost(s.Workspace, s.Name))))
+			}
+		}
+		if beyond := beyond(all, here, s); leaves(here, s) && len(beyond) > 0 {
+			resources = append(resources, istio.NearEntries(s, here, beyond, addressOf(w, plan.NearHost(s.Workspace, s.Name)))...)
 		}
 		if absent(here, s) {
 			resources = append(resources, istio.AbsentEntry(s, here, addressOf(w, here.LocalHost(s))))
 		}
 		b.add(renderFor(w, zoneReach(here.Zone), resources...))
 	}
+}
+
+// leaves says whether proxies at a site are left to choose where a service is nearest, by [plan.NearHost]. In a cluster
+// in which it has pods the hub chooses: Istio takes a cluster's pods and other endpoints for one service only if the
+// cluster's own Service does.
+func leaves(here *plan.Site, s *plan.Service) bool { return !here.IsKubernetes() || absent(here, s) }
+
+// beyond are the zones to which callers at a site may be led: the others that a service lives in. One without a healthy
+// workload is left out, as long as there is another one.
+func beyond(all sites, here *plan.Site, s *plan.Service) []*plan.Site {
+	others := slices.DeleteFunc(crossed(all, s), func(there *plan.Site) bool { return there.Zone == here.Zone })
+	alive := slices.DeleteFunc(slices.Clone(others), func(there *plan.Site) bool { return !s.Place(there.Zone).Alive })
+	if len(alive) > 0 {
+		return alive
+	}
+	return others
 }
 
 // crossed are the zones in which a service lives and can be reached from others.
@@ -58,6 +80,11 @@ func siteDestinations(w *work, b *bundle, d *plan.Destination, own *directed) {
 			if there != here || len(within) > 0 {
 				add(there.Zone)
 			}
+		}
+		if leaves(here, d.Service) && len(beyond(all, here, d.Service)) > 0 {
+			at := *d
+			at.Site = here
+			resources = append(resources, istio.NearDestination(&at))
 		}
 		if here.IsKubernetes() && !absent(here, d.Service) && (d.Policy != nil || len(within) > 0) {
 			add("")

@@ -114,6 +114,7 @@ func retry(r plan.Retries) *networking.HTTPRetry {
 		Attempts:                 r.Attempts,
 		RetryOn:                  strings.Join(r.On, ","),
 		RetryIgnorePreviousHosts: wrapperspb.Bool(true),
+		RetryRemoteLocalities:    wrapperspb.Bool(true), // after two attempts in one zone, where there are others
 	}
 	if r.PerTry > 0 {
 		rendered.PerTryTimeout = durationpb.New(r.PerTry)

@@ -45,7 +45,7 @@ func ServiceResource(s *plan.Service, address string) *feedpb.Resource {
 func AliasResource(s *plan.Service, alias, address string) *feedpb.Resource {
 	entry := Service(s, address)
 	entry.Hosts[0] = alias
-	return lastResort(resource(KindServiceEntry, s.Workspace, s.Name+"."+alias, entry, s.Origins), s)
+	return resource(KindServiceEntry, s.Workspace, s.Name+"."+alias, entry, s.Origins)
 }
 
 // outside makes the entry one of endpoints that DNS finds, or of addresses.

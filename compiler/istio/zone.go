@@ -26,22 +26,26 @@ func namespaceAt(site *plan.Site, workspace string) string {
 // workloads inside of the zone, the zone's gateways anywhere else.
 func ZoneEntry(s *plan.Service, here, there *plan.Site, place *plan.Place, address string) *feedpb.Resource {
 	host := plan.ZoneHost(s.Workspace, s.Name, there.Zone)
-	entry := Service(s, address)
-	entry.Hosts = []string{host}
-	entry.SubjectAltNames = place.Identities
-	if len(entry.SubjectAltNames) == 0 {
-		entry.SubjectAltNames = s.Identities
-	}
 	if here.Zone == there.Zone {
-		inside(entry, place)
-	} else {
-		across(entry, there)
+		return insideEntry(s, here, place, host, address)
 	}
-	if here.Zone == there.Zone || here.IsKubernetes() {
-		entry.ExportTo = []string{plan.Any} // gateways, and callers in the cluster's other namespaces
+	entry := Service(s, address)
+	entry.Hosts, entry.SubjectAltNames = []string{host}, identitiesAt(s, place)
+	across(entry, there)
+	if here.IsKubernetes() {
+		entry.ExportTo = []string{plan.Any} // callers in the cluster's other namespaces
 	}
-	r := resource(KindServiceEntry, namespaceAt(here, s.Workspace), host, entry, append(s.Origins[:len(s.Origins):len(s.Origins)], there.Origin))
-	if here.Zone == there.Zone && !here.IsKubernetes() {
+	return resource(KindServiceEntry, namespaceAt(here, s.Workspace), host, entry, append(s.Origins[:len(s.Origins):len(s.Origins)], there.Origin))
+}
+
+// insideEntry renders the zone's own workloads of a service under a name that gateways serve.
+func insideEntry(s *plan.Service, here *plan.Site, place *plan.Place, host, address string) *feedpb.Resource {
+	entry := Service(s, address)
+	entry.Hosts, entry.SubjectAltNames = []string{host}, identitiesAt(s, place)
+	entry.ExportTo = []string{plan.Any} // gateways may belong to other workspaces
+	inside(entry, place)
+	r := resource(KindServiceEntry, namespaceAt(here, s.Workspace), host, entry, append(s.Origins[:len(s.Origins):len(s.Origins)], here.Origin))
+	if !here.IsKubernetes() {
 		lastResort(r, s)
 	}
 	return r
@@ -60,23 +64,34 @@ func inside(entry *networking.ServiceEntry, place *plan.Place) {
 	}
 }
 
-// across makes the gateways of a zone the endpoints.
-func across(entry *networking.ServiceEntry, there *plan.Site) {
+// zoneWeight is what the gateways of a zone weigh together, so that zones share alike, however many gateways each has.
+const zoneWeight = 60
+
+// across makes the gateways of zones the endpoints.
+func across(entry *networking.ServiceEntry, zones ...*plan.Site) {
 	entry.WorkloadSelector = nil
-	for _, gateway := range there.Gateways {
-		if plan.IsName(gateway.Host) {
-			entry.Resolution = networking.ServiceEntry_DNS
+	for _, there := range zones {
+		for _, gateway := range there.Gateways {
+			if plan.IsName(gateway.Host) {
+				entry.Resolution = networking.ServiceEntry_DNS
+			}
+			entry.Endpoints = append(entry.Endpoints, gatewayEndpoint(entry, there, gateway))
 		}
-		endpoint := &networking.WorkloadEntry{
-			Address: gateway.Host, Locality: there.Locality,
-			Labels: map[string]string{tlsMode: "istio"}, Ports: make(map[string]uint32, len(entry.Ports)),
-		}
-		for _, port := range entry.Ports {
-			endpoint.Ports[port.Name] = uint32(gateway.Port)
-			port.TargetPort = 0
-		}
-		entry.Endpoints = append(entry.Endpoints, endpoint)
 	}
+	for _, port := range entry.Ports {
+		port.TargetPort = 0
+	}
+}
+
+func gatewayEndpoint(entry *networking.ServiceEntry, there *plan.Site, gateway plan.Endpoint) *networking.WorkloadEntry {
+	endpoint := &networking.WorkloadEntry{
+		Address: gateway.Host, Locality: there.Locality, Weight: uint32(max(1, zoneWeight/len(there.Gateways))),
+		Labels: map[string]string{tlsMode: "istio", plan.LabelZone: there.Zone}, Ports: make(map[string]uint32, len(entry.Ports)),
+	}
+	for _, port := range entry.Ports {
+		endpoint.Ports[port.Name] = uint32(gateway.Port)
+	}
+	return endpoint
 }
 
 // AbsentEntry renders the name that callers in a cluster use for a service which has no workload there.
@@ -143,7 +158,7 @@ func EastWest(zone string, namespace, name string, selector map[string]string, p
 		Selector: selector,
 		Servers: []*networking.Server{{
 			Port:  &networking.Port{Number: uint32(port), Protocol: "TLS", Name: "tls-east-west"},
-			Hosts: []string{"*/" + plan.ZoneHosts(zone)},
+			Hosts: []string{"*/" + plan.ZoneHosts(zone), "*/" + plan.HereHosts},
 			Tls:   &networking.ServerTLSSettings{Mode: networking.ServerTLSSettings_AUTO_PASSTHROUGH},
 		}},
 	}

@@ -9,6 +9,8 @@ const (
 	LabelService   = "isthmus.dev/service"
 	LabelVersion   = "isthmus.dev/version"
 	LabelZone      = "isthmus.dev/zone"
+	// LabelRegion is Kubernetes' own, which Istio gives endpoints and proxies by their locality.
+	LabelRegion = "topology.kubernetes.io/region"
 	// LabelGateway is on the proxies of a gateway only: its name.
 	LabelGateway = "isthmus.dev/gateway"
 	// LabelLastResort marks ServiceEntries whose workloads are called though all are ill: other zones take over soon,
@@ -27,6 +29,24 @@ func ZoneHost(workspace, name, zone string) string {
 
 // ZoneHosts matches the names of all services in one zone.
 func ZoneHosts(zone string) string { return "*." + zone + "." + zoneDomain }
+
+// nearDomain holds the names of services wherever they are nearest: no other name has as many labels in it.
+const nearDomain = "near." + Domain
+
+// NearHost is the name of a service wherever it is nearest. What it leads to differs from zone to zone: the zone's own
+// workloads, and when they fail the gateways of other zones. Gateways do not serve it.
+func NearHost(workspace, name string) string { return name + "." + workspace + "." + nearDomain }
+
+// hereDomain holds the names by which zones ask each other's gateways. It lies outside of [Domain], so that none of a
+// workspace's names is in it.
+const hereDomain = "zone.internal"
+
+// HereHost is the name of a service in the zone whose gateway is asked: it leads to the zone's own workloads and nothing
+// else, in every zone.
+func HereHost(workspace, name string) string { return name + "." + workspace + "." + hereDomain }
+
+// HereHosts matches the names of all services in the zone whose gateway is asked.
+const HereHosts = "*." + hereDomain
 
 // Host is the full name of a service inside the mesh.
 func Host(workspace, name string) string { return name + "." + workspace + "." + Domain }

@@ -107,17 +107,28 @@ type Failover struct {
 	Region bool
 }
 
-// Distance says how far away a zone is for callers in another one: requests go to the least that is
-// alive. Without failover, a nil one, it tells the caller's own zone from all others.
-func (f *Failover) Distance(here, there *Site) int {
-	near := f != nil && here.Region() == there.Region()
+// Nearness are the labels by which callers and endpoints are compared, in order: the more of them agree before the
+// first that does not, the nearer. Requests go to the nearest that are well. Without failover, a nil one, the caller's
+// own zone is told from all others.
+func (f *Failover) Nearness() []string {
 	switch {
-	case here.Zone == there.Zone, near && f.Region:
-		return 0
-	case near:
-		return 1
+	case f == nil:
+		return []string{LabelZone}
+	case f.Region:
+		return []string{LabelRegion}
 	}
-	return 2
+	return []string{LabelRegion, LabelZone}
+}
+
+// Distance is how far away a zone is for callers in another one, by [Failover.Nearness]; 0 is nearest.
+func (f *Failover) Distance(here, there *Site) int {
+	compared := f.Nearness()
+	for i, label := range compared {
+		if here.label(label) != there.label(label) {
+			return len(compared) - i
+		}
+	}
+	return 0
 }
 
 // Fault injects delays and errors.

@@ -43,6 +43,14 @@ func (s *Site) Region() string {
 	return region
 }
 
+// label is what endpoints of the zone have in a label of [Failover.Nearness].
+func (s *Site) label(name string) string {
+	if name == LabelRegion {
+		return s.Region()
+	}
+	return s.Zone
+}
+
 // LocalHost is the name by which callers in the zone call a service of the workspace.
 func (s *Site) LocalHost(service *Service) string {
 	if s.IsKubernetes() {
