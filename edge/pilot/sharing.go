@@ -60,7 +60,9 @@ func (g *sharing) enter() (leave func()) {
 // BuildListeners implements [core.ConfigGenerator].
 func (g *sharing) BuildListeners(proxy *model.Proxy, push *model.PushContext) []*listenerv3.Listener {
 	defer g.enter()()
-	return g.ConfigGenerator.BuildListeners(proxy, push)
+	all := g.ConfigGenerator.BuildListeners(proxy, push)
+	tellUnreached(all)
+	return all
 }
 
 // BuildClusters implements [core.ConfigGenerator].
