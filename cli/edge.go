@@ -68,6 +68,7 @@ what runs there. It touches nothing that it has not made itself.`,
 	flags.StringVar(&config.Kubeconfig, "kubeconfig", "", "kubeconfig of the cluster that this edge configures, in a zone of type kubernetes")
 	flags.BoolVar(&config.InCluster, "in-cluster", false, "configure the cluster in which this edge runs as a pod")
 	flags.StringVar(&config.LeaseNamespace, "lease-namespace", "", "namespace of the cluster in which several edges agree on one that writes; default: there is one")
+	flags.StringVar(&config.ReceiptsAccount, "receipts-account", "", "service account in istiod's namespace, NAMESPACE/NAME, as which the edge asks istiod what proxies acknowledged; default: nobody is asked")
 	command.MarkFlagsMutuallyExclusive("kubeconfig", "in-cluster")
 	flags.DurationVar(&config.CertificateTTL, "certificate-ttl", 0, "life of workloads' certificates, which agents renew long before their end; default: 24h, which is also the longest")
 	flags.StringVar(&config.StatusListen, "status-listen", "", "loopback address for /healthz, /readyz, /metrics and profiles; default: none")

@@ -15,8 +15,8 @@ func (c *CLI) zoneManifest(build Build) *cobra.Command {
 		Use: "manifest --join TOKEN", Short: "Print what joins a Kubernetes cluster", Args: cobra.NoArgs,
 		Long: `Print the objects that run the edge of a Kubernetes zone, for kubectl apply: the namespace
 ` + deploy.Namespace + `, the edge with its disk, a Secret with the token, and what the edge may do. That is to
-look at services and where they run, and to write Istio's networking and security kinds; it may read
-no Secret. No hub is asked, and no cluster: look at the output before it is applied.
+look at services and where they run, to write Istio's networking and security kinds, and to ask istiod
+what its proxies acknowledged; it may read no Secret. No hub is asked, and no cluster: look at the output before it is applied.
 
 A second --join starts a second edge, which goes on when a node dies. An edge that has joined needs
 its token no more; it ignores the one it is given.
@@ -39,6 +39,7 @@ kubectl delete -f - instead of apply; what it wrote stays, so that traffic goes 
 	}
 	command.Flags().StringArrayVar(&values.JoinTokens, "join", nil, "join token of role edge; one for each of one or two edges")
 	command.Flags().StringVar(&values.Image, "image", "", "image of the edge, REPOSITORY:TAG; default: that of this version")
+	command.Flags().StringVar(&values.IstioNamespace, "istio-namespace", "", "namespace in which the cluster's istiod runs; default: istio-system")
 	return command
 }
 

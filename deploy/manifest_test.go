@@ -93,13 +93,15 @@ var everything = map[string]any{
 	"networkPolicy": map[string]any{"metricsFrom": []any{map[string]any{"podSelector": map[string]any{}}}},
 	"nodeSelector":  map[string]any{"a": "b"}, "tolerations": []any{map[string]any{"operator": "Exists"}},
 	"priorityClassName": "high", "podLabels": map[string]any{"team": "mesh"}, "podAnnotations": map[string]any{"c": "d"},
+	"receipts": map[string]any{"istioNamespace": "mesh"},
 	"logLevel": "debug", "resources": map[string]any{"limits": map[string]any{"cpu": "1"}},
 }
 
 func TestEveryTemplateIsValid(t *testing.T) {
 	for name, values := range map[string]map[string]any{
 		"Defaults": nil, "Everything": everything,
-		"Least": {"joinSecret": "mine", "data": map[string]any{"persistent": false}, "networkPolicy": map[string]any{"enabled": false}},
+		"Least": {"joinSecret": "mine", "data": map[string]any{"persistent": false}, "networkPolicy": map[string]any{"enabled": false},
+			"receipts": map[string]any{"enabled": false}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rendered, err := render("", values)
@@ -124,6 +126,7 @@ func TestRefusesValues(t *testing.T) {
 		"NoToken":       {map[string]any{"joinTokens": []any{"secret"}}, "/joinTokens/0"},
 		"HubNoPort":     {map[string]any{"hub": []any{"hub.example.com"}}, "/hub/0"},
 		"Level":         {map[string]any{"logLevel": "loud"}, "/logLevel"},
+		"Namespace":     {map[string]any{"receipts": map[string]any{"istioNamespace": "a b"}}, "/receipts/istioNamespace"},
 		"Tag":           {map[string]any{"image": map[string]any{"tag": "a b"}}, "/image/tag"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -210,15 +213,18 @@ func TestPrivileges(t *testing.T) {
 		fmt.Fprintf(&text, "everywhere\n%s", rules(role.Rules))
 	}
 	everywhere := text.String()
+	inNamespace := map[string]string{}
 	for _, role := range of[*rbacv1.Role](objects) {
+		inNamespace[role.Namespace] = rules(role.Rules)
 		fmt.Fprintf(&text, "in %s\n%s", role.Namespace, rules(role.Rules))
 	}
 	golden(t, "privileges", []byte(text.String()))
 	if got, want := everywhere, "everywhere\n"+rules(kube.Rules()); got != want {
 		t.Errorf("the chart grants\n%s\nthe edge needs\n%s", got, want)
 	}
-	if got, want := strings.TrimPrefix(text.String(), everywhere), "in "+Namespace+"\n"+rules(kube.LeaseRules()); got != want {
-		t.Errorf("in its own namespace the chart grants\n%s\nthe edge needs\n%s", got, want)
+	want := map[string]string{Namespace: rules(kube.LeaseRules()), "istio-system": rules(kube.ReceiptsRules(Release + "-receipts"))}
+	if d := cmp.Diff(want, inNamespace); d != "" {
+		t.Errorf("by namespace the chart grants not what the edge needs (-need +grant):\n%s", d)
 	}
 }
 
@@ -252,7 +258,7 @@ func TestRolesAreBoundToTheEdge(t *testing.T) {
 	for _, binding := range of[*rbacv1.ClusterRoleBinding](objects) {
 		count(binding.Subjects)
 	}
-	if subjects != roles || roles != 2 {
+	if subjects != roles || roles != 3 {
 		t.Errorf("%d subjects for %d roles", subjects, roles)
 	}
 }

@@ -8,6 +8,8 @@ type Values struct {
 	Image string
 	// JoinTokens of role edge, one per edge. There are as many edges as tokens.
 	JoinTokens []string
+	// IstioNamespace is where the cluster's istiod runs; empty means the chart's.
+	IstioNamespace string
 }
 
 // forChart puts values where the chart looks for them.
@@ -16,7 +18,11 @@ func (v Values) forChart() map[string]any {
 	for _, token := range v.JoinTokens {
 		tokens = append(tokens, token)
 	}
-	return map[string]any{"image": image(v.Image), "joinTokens": tokens, "replicas": max(1, len(tokens))}
+	values := map[string]any{"image": image(v.Image), "joinTokens": tokens, "replicas": max(1, len(tokens))}
+	if v.IstioNamespace != "" {
+		values["receipts"] = map[string]any{"istioNamespace": v.IstioNamespace}
+	}
+	return values
 }
 
 // image takes a reference apart. A colon before the last slash belongs to the registry's port.

@@ -15,8 +15,8 @@ import (
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
-// clusterProxy stands for all proxies of a cluster in receipts: its revision is in the cluster's API, where the
-// cluster's own istiod takes it from.
+// clusterProxy stands for the cluster itself in receipts, beside its proxies: its revision is in the cluster's API, and
+// where istiods are asked they have it, and every proxy concerned is known. Where they are not, it stands for all proxies.
 const clusterProxy = "cluster"
 
 // inKubernetes is whether the edge's zone is a cluster, which needs neither agents nor Pilot.
@@ -32,7 +32,7 @@ func (e *edge) assembleCluster() error {
 	e.drifts = &drifts{conditions: e.conditions, now: e.config.Now}
 	e.cluster, err = kube.New(kube.Config{
 		REST: access, Zone: c.zone, TrustDomain: c.trustDomain, Roots: e.wallet.Roots, LeaseNamespace: e.config.LeaseNamespace, Identity: c.name,
-		Events: clusterEvents{e}, Log: e.config.Log, Now: e.config.Now,
+		ReceiptsAccount: e.config.ReceiptsAccount, Events: clusterEvents{e}, Log: e.config.Log, Now: e.config.Now,
 	})
 	return err
 }
@@ -96,14 +96,21 @@ func (e *edge) clusterInventory() *feedpb.ReportRequest {
 		all.Workloads, all.Extent = workloads, feedpb.ReportRequest_ZONE
 	}
 	all.Cluster = e.cluster.Facts()
-	if revision := e.cluster.Applied(); e.cluster.Leading() && revision > 0 {
-		all.Receipts, all.Rejections = clusterReceipts(revision), e.cluster.Rejections()
+	if e.cluster.Leading() {
+		all.Receipts, all.Rejections = clusterReceipts(e.cluster), e.cluster.Rejections()
 	}
 	return all
 }
 
-func clusterReceipts(revision int64) []*feedpb.Receipt {
-	return []*feedpb.Receipt{{Revision: revision, Proxies: []string{clusterProxy}}}
+// clusterReceipts are those of the proxies and of the cluster itself, which has revision 0 until it has one: nothing
+// must look programmed only because nobody is waited for.
+func clusterReceipts(c *kube.Cluster) []*feedpb.Receipt {
+	all := c.Receipts()
+	if all == nil {
+		all = map[string]int64{}
+	}
+	all[clusterProxy] = c.Applied()
+	return receipts(all)
 }
 
 // clusterEvents reports to the hub what happens in the cluster; it is a [kube.Events].
@@ -129,7 +136,17 @@ func (e clusterEvents) Rejected(r *feedpb.Rejection) {
 
 // Applied implements [kube.Events].
 func (e clusterEvents) Applied(revision int64) {
-	e.client.Report(&feedpb.ReportRequest{Receipts: clusterReceipts(revision)})
+	e.Acknowledged(revision, []string{clusterProxy})
+}
+
+// Acknowledged implements [kube.Events].
+func (e clusterEvents) Acknowledged(revision int64, proxies []string) {
+	e.client.Report(&feedpb.ReportRequest{Receipts: []*feedpb.Receipt{{Revision: revision, Proxies: proxies}}})
+}
+
+// Gone implements [kube.Events].
+func (e clusterEvents) Gone(proxies []string) {
+	e.client.Report(&feedpb.ReportRequest{Receipts: []*feedpb.Receipt{{Proxies: proxies, Gone: true}}})
 }
 
 // Drifted implements [kube.Events].

@@ -33,6 +33,9 @@ type Config struct {
 	// LeaseNamespace is where the edges of a cluster agree on the one that writes; empty means that there is
 	// one edge only.
 	LeaseNamespace string
+	// ReceiptsAccount is the service account of the cluster, "NAMESPACE/NAME" in istiod's namespace, as which the edge
+	// asks istiods what their proxies acknowledged; empty means that nobody is asked.
+	ReceiptsAccount string
 	// Version of the program, for people.
 	Version string
 	// StatusListen is the "host:port" of /healthz, /readyz, /metrics and /debug/pprof/; empty means none. It is neither

@@ -170,6 +170,15 @@ var (
 	ZoneTaken = Problem{"ISM4020", "ZoneTaken",
 		"An edge joins as a zone that is another cluster already.",
 		"Create a zone of its own for the cluster; or, if it takes the other's place, take the annotation isthmus.dev/cluster off the zone and join again"}
+	ProxiesUnseen = Problem{"ISM4021", "ProxiesUnseen",
+		"Proxies of a cluster do not acknowledge the newest configuration, so what they run is not known.",
+		"Check that they run and reach their istiod; delete the pods that never will"}
+	ProxyRefuses = Problem{"ISM4022", "ProxyRefuses",
+		"A proxy of a cluster refuses what the cluster's istiod made of an object.",
+		"Correct what the message names; the words are Envoy's own"}
+	IstiodSilent = Problem{"ISM4023", "IstiodSilent",
+		"An istiod of a cluster cannot be asked what its proxies acknowledged; changes go on and are not confirmed.",
+		"Check that it runs, that the edge reaches its port 15012, and that the edge may create tokens of the account for receipts"}
 )
 
 // Agent: a machine's own troubles.
@@ -231,6 +240,7 @@ var Catalogue = []Problem{
 	ResourceTooLarge, StateNotSaved, StateCorrupt, InstanceTaken, RegistrationInvalid, WorkloadUnknown, HubAway,
 	CertificateEnding, ZoneMoved, ResourceUnreadable,
 	ClusterAway, KindNotServed, ClusterForbids, DriftMended, ObjectTaken, NamespaceMissing, ClusterRefused, ZoneTypeWrong, PathBlocked, ZoneTaken,
+	ProxiesUnseen, ProxyRefuses, IstiodSilent,
 	EdgeAway, EnvoyNotReady, EnvoyMissing, RenewalFailing, ApplicationUnhealthy, CaptureFailed, ConfigurationRejected,
 	CacheNotSaved, CacheDamaged, RegistrationDoubtful, NotJoined, AlreadyJoined, AgentNotRunning, SettingInvalid, NamesUnanswered,
 }

@@ -52,8 +52,16 @@ func (c *Cluster) inherit(w *wanted) bool {
 	return true
 }
 
-// Applied returns the newest revision that is wholly in the cluster, but for what is refused; 0 for none.
+// Applied returns what was last told by Events.Applied; 0 for none.
 func (c *Cluster) Applied() int64 {
+	if c.receipts != nil {
+		return c.receipts.known()
+	}
+	return c.newestApplied()
+}
+
+// newestApplied is the newest revision that is wholly in the cluster.
+func (c *Cluster) newestApplied() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.progress.applied
@@ -82,7 +90,12 @@ func (c *Cluster) isWanted(w *wanted) bool {
 func (c *Cluster) advance() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if revision, news := c.progress.advance(); news {
+	revision, news := c.progress.advance()
+	switch {
+	case !news:
+	case c.receipts != nil:
+		c.receipts.wake()
+	default:
 		c.config.Events.Applied(revision)
 	}
 }

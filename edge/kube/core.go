@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
@@ -76,6 +78,8 @@ type pod struct {
 	labels                         map[string]string
 	// meshID is Istio's, as its proxy in the pod was told; istiod the version of Istio, if the pod is one of istiod.
 	meshID, istiod string
+	// proxied is whether there is a proxy in it, ready whether the pod is, ended whether it will never run again.
+	proxied, ready, ended bool
 }
 
 func (p *pod) key() string { return p.namespace + "/" + p.name }
@@ -85,6 +89,7 @@ func readPod(object any) pod {
 	out := pod{
 		namespace: p.Namespace, name: p.Name, node: p.Spec.NodeName, account: p.Spec.ServiceAccountName, labels: p.Labels,
 		meshID: meshID(p), istiod: istiodVersion(p),
+		proxied: hasProxy(p), ready: isReady(p), ended: p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
 	}
 	for _, address := range p.Status.PodIPs {
 		out.addresses = append(out.addresses, address.IP)
@@ -93,6 +98,12 @@ func readPod(object any) pod {
 		out.addresses = []string{p.Status.PodIP}
 	}
 	return out
+}
+
+func isReady(p *corev1.Pod) bool {
+	return p.DeletionTimestamp == nil && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
 }
 
 // node is the place of a node.

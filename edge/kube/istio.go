@@ -2,6 +2,7 @@ package kube
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,8 +40,8 @@ func (c *Cluster) unmanaged() map[string]uint32 {
 		if !kinds[name].istio() {
 			continue
 		}
-		for _, l := range c.objects[name].all() {
-			if !l.own {
+		for key, l := range c.objects[name].all() {
+			if !l.own && !isMark(key) {
 				counts[name]++
 			}
 		}
@@ -71,17 +72,22 @@ func tag(image string) string {
 
 // meshID is what the proxy of a pod was told.
 func meshID(p *corev1.Pod) string {
-	for _, list := range [][]corev1.Container{p.Spec.Containers, p.Spec.InitContainers} {
-		for _, container := range list {
-			if container.Name != "istio-proxy" {
-				continue
-			}
-			for _, e := range container.Env {
-				if e.Name == "ISTIO_META_MESH_ID" {
-					return e.Value
-				}
+	for _, container := range proxyContainers(p) {
+		for _, e := range container.Env {
+			if e.Name == "ISTIO_META_MESH_ID" {
+				return e.Value
 			}
 		}
 	}
 	return ""
+}
+
+// proxyContainers are those in which a pod's proxy runs: one mostly, or none.
+func proxyContainers(p *corev1.Pod) []corev1.Container {
+	return slices.DeleteFunc(slices.Concat(p.Spec.Containers, p.Spec.InitContainers), func(c corev1.Container) bool { return c.Name != "istio-proxy" })
+}
+
+// hasProxy is whether a pod has a proxy of Istio's: a container, or the label that says that it speaks mutual TLS.
+func hasProxy(p *corev1.Pod) bool {
+	return len(proxyContainers(p)) > 0 || p.Labels["security.istio.io/tlsMode"] == "istio"
 }

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -36,6 +38,9 @@ type Config struct {
 	LeaseNamespace string
 	// Identity is the edge's name among those of the zone; required with LeaseNamespace.
 	Identity string
+	// ReceiptsAccount is the service account, "NAMESPACE/NAME", as which the edge asks istiods what their proxies
+	// acknowledged; its namespace is theirs. Empty means that nobody is asked.
+	ReceiptsAccount string
 	// Lease is how long an edge that is gone is waited for; 0 means 15 s.
 	Lease time.Duration
 	// Events hears what happens.
@@ -56,8 +61,13 @@ type Events interface {
 	Facts(f *feedpb.Cluster)
 	// Rejected tells that an object cannot be in the cluster, or, resolved, that it can after all.
 	Rejected(r *feedpb.Rejection)
-	// Applied tells the newest revision that is wholly in the cluster, but for what was Rejected.
+	// Applied tells the newest revision that is wholly in the cluster, but for what was Rejected. Where istiods are
+	// asked, it is told when all of them have it, after every proxy concerned was told of, be it with revision 0.
 	Applied(revision int64)
+	// Acknowledged tells the newest revision that proxies have; 0 is for those of which nothing is known yet.
+	Acknowledged(revision int64, proxies []string)
+	// Gone tells that proxies need not be waited for any more.
+	Gone(proxies []string)
 	// Drifted tells that others changed or deleted an object, and that it was put back.
 	Drifted(d Drift)
 	// Condition tells what is wrong in a place; nil means nothing is.
@@ -78,6 +88,7 @@ type Cluster struct {
 	inventory  *inventory
 	facts      *facts
 	rejections *rejections
+	receipts   *receipts             // nil where nobody is asked
 	queue      atomic.Pointer[queue] // nil while not leading
 
 	mu       sync.Mutex // guards what follows
@@ -94,6 +105,10 @@ func New(config Config) (*Cluster, error) {
 	if config.LeaseNamespace != "" && config.Identity == "" {
 		return nil, errors.New("kube: an edge that shares its zone needs an Identity")
 	}
+	account, err := accountOf(config.ReceiptsAccount)
+	if err != nil {
+		return nil, err
+	}
 	if config.Now == nil {
 		config.Now = time.Now
 	}
@@ -101,14 +116,26 @@ func New(config Config) (*Cluster, error) {
 		config.Lease = 15 * time.Second
 	}
 	c := &Cluster{config: config, objects: map[string]*table[live]{}, facts: &facts{}, wanted: map[string]*wanted{}}
-	c.faults = &faults{tell: config.Events.Condition, places: map[string]*place{}}
+	c.faults = &faults{tell: config.Events.Condition, places: map[string]*place{}, said: map[string]string{}}
 	c.rejections = &rejections{tell: config.Events.Rejected, byResource: map[string]*feedpb.Rejection{}}
 	c.inventory = newInventory(config.TrustDomain, config.Events, c.facts)
 	for name := range kinds {
 		c.objects[name] = newTable(readLive(config.Zone), c.objectChanged(name), c.kindSynced(name))
 	}
 	c.namespaces = newTable(readNamespace, c.namespaceChanged, c.enqueueAll)
+	if config.ReceiptsAccount != "" {
+		c.receipts = newReceipts(c, account)
+	}
 	return c, c.connect()
+}
+
+// accountOf reads "NAMESPACE/NAME"; nothing is no account.
+func accountOf(text string) (types.NamespacedName, error) {
+	namespace, name, ok := strings.Cut(text, "/")
+	if text != "" && (!ok || namespace == "" || name == "" || strings.Contains(name, "/")) {
+		return types.NamespacedName{}, fmt.Errorf("service account %q: want NAMESPACE/NAME", text)
+	}
+	return types.NamespacedName{Namespace: namespace, Name: name}, nil
 }
 
 // connect makes the clients; nothing is dialled yet.

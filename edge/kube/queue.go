@@ -44,6 +44,9 @@ func (c *Cluster) term(ctx context.Context) {
 		working.Go(func() { c.work(ctx, q) })
 	}
 	working.Go(func() { c.tellFacts(ctx) })
+	if c.receipts != nil {
+		working.Go(func() { c.receipts.run(ctx) })
+	}
 	<-ctx.Done()
 	c.inventory.close()
 	c.queue.Store(nil)
@@ -51,11 +54,12 @@ func (c *Cluster) term(ctx context.Context) {
 	working.Wait()
 }
 
-// retell tells the newest revision again: the hub may have heard it of an edge that led before.
+// retell tells the newest revision again: the hub may have heard it of an edge that led before. Where istiods are
+// asked, each term asks anew.
 func (c *Cluster) retell() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.progress.applied > 0 {
+	if c.progress.applied > 0 && c.receipts == nil {
 		c.config.Events.Applied(c.progress.applied)
 	}
 }

@@ -32,6 +32,14 @@ func LeaseRules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{rule("coordination.k8s.io", []string{"create", "get", "update"}, "leases")}
 }
 
+// ReceiptsRules are what it must be allowed in istiod's namespace to learn what proxies acknowledged: to be the account,
+// towards istiods only.
+func ReceiptsRules(account string) []rbacv1.PolicyRule {
+	token := rule("", []string{"create"}, "serviceaccounts/token")
+	token.ResourceNames = []string{account}
+	return []rbacv1.PolicyRule{token}
+}
+
 func rule(group string, verbs []string, resources ...string) rbacv1.PolicyRule {
 	return rbacv1.PolicyRule{APIGroups: []string{group}, Resources: slices.Sorted(slices.Values(resources)), Verbs: verbs}
 }

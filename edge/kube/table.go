@@ -51,6 +51,19 @@ func (t *table[T]) all() map[string]*T {
 	return all
 }
 
+// versions are those of the rows now that are as asked for.
+func (t *table[T]) versions(which func(*T) bool) map[string]uint64 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	some := map[string]uint64{}
+	for key, r := range t.rows {
+		if which(r.value) {
+			some[key] = r.version
+		}
+	}
+	return some
+}
+
 // isReady is whether the table is complete.
 func (t *table[T]) isReady() bool {
 	t.mu.RLock()

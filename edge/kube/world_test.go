@@ -46,13 +46,14 @@ type zone struct {
 	rejected    map[string]*feedpb.Rejection
 	resolved    int
 	applied     []int64
+	receipts    map[string]int64 // by proxy
 	drifts      []kube.Drift
 	conditions  map[string]*problem.Error
 }
 
 func newZone(t testing.TB, c *cluster.Cluster, name string, change ...func(*kube.Config)) *zone {
 	t.Helper()
-	z := &zone{t: t, cluster: c, name: name, workloads: map[string]*feedpb.Workload{}, rejected: map[string]*feedpb.Rejection{}, conditions: map[string]*problem.Error{}}
+	z := &zone{t: t, cluster: c, name: name, workloads: map[string]*feedpb.Workload{}, rejected: map[string]*feedpb.Rejection{}, receipts: map[string]int64{}, conditions: map[string]*problem.Error{}}
 	config := kube.Config{REST: rest.CopyConfig(c.REST), Zone: name, Events: z, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	for _, f := range change {
 		f(&config)
@@ -140,6 +141,24 @@ func (z *zone) Applied(revision int64) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	z.applied = append(z.applied, revision)
+}
+
+// Acknowledged implements [kube.Events].
+func (z *zone) Acknowledged(revision int64, proxies []string) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	for _, name := range proxies {
+		z.receipts[name] = revision
+	}
+}
+
+// Gone implements [kube.Events].
+func (z *zone) Gone(proxies []string) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	for _, name := range proxies {
+		delete(z.receipts, name)
+	}
 }
 
 // Drifted implements [kube.Events].

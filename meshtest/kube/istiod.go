@@ -61,6 +61,7 @@ func (z *Zone) StartIstiod(istio Istio) {
 	z.Istiod = z.run("istiod", z.istiod)
 	z.t.Cleanup(z.Istiod.Kill) // what it would do to end well is for those who stay
 	z.WaitIstiod()
+	z.mirrorIstiod()
 }
 
 func istioSystem(network string) string {

@@ -3,6 +3,7 @@ package stories_test
 import (
 	"encoding/json"
 	"fmt"
+	"path"
 	"strings"
 	"testing"
 
@@ -114,9 +115,12 @@ func (b *bridge) runEdge(m *meshtest.Machine, cluster *kube.Zone) *meshtest.Proc
 	if err := json.Unmarshal([]byte(b.mesh.Isthmus("token", "create", "--role=edge", "--zone=prod-1", "--output=json")), &token); err != nil {
 		b.Fatal(err)
 	}
-	kubeconfig := cluster.KubeconfigFor("isthmus-system", "isthmus-edge", edgekube.Rules())
+	account := cluster.ReceiptsAccount()
+	rules := append(edgekube.Rules(), edgekube.ReceiptsRules(path.Base(account))...)
+	kubeconfig := cluster.KubeconfigFor("isthmus-system", "isthmus-edge", rules)
 	return m.Start("edge", func() []string {
-		return []string{b.mesh.Binaries.Isthmus, "edge", "--join=" + token.Token, "--kubeconfig=" + kubeconfig, "--data=" + m.Dir("edge"), "--name=" + m.Name}
+		return []string{b.mesh.Binaries.Isthmus, "edge", "--join=" + token.Token, "--kubeconfig=" + kubeconfig, "--data=" + m.Dir("edge"), "--name=" + m.Name,
+			"--receipts-account=" + account, "--status-listen=127.0.0.1:15014"}
 	})
 }
 

@@ -21,3 +21,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "joinSecret" -}}
 {{ .Values.joinSecret | default (printf "%s-join" .Release.Name) }}
 {{- end }}
+
+{{- define "receiptsAccount" -}}
+{{ .Release.Name }}-receipts
+{{- end }}

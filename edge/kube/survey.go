@@ -1,0 +1,175 @@
+package kube
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// survey follows one revision after another through the istiods. Its fields belong to the goroutine that looks.
+type survey struct {
+	*receipts
+	// writer and mark are those of the newest mark that was written; entered whether there is something to hang it on.
+	writer  string
+	mark    uint64
+	entered bool
+
+	revision int64
+	wanted   map[string]uint64 // versions of our objects, by "Kind/namespace/name"
+	began    time.Time
+
+	links    map[string]*link     // by address
+	unseen   map[string]time.Time // proxies that do not answer, since when
+	restless time.Duration        // pause before the next look
+}
+
+// How often is looked: at once while something moves, slowly for proxies that do not answer, and seldom when all
+// have all, for those that come and go.
+const (
+	soon   = 10 * time.Millisecond
+	late   = time.Second
+	seldom = 5 * time.Second
+)
+
+// overtaking is how long a revision may be followed when there is a newer one.
+const overtaking = time.Second
+
+// look goes one step with everything and returns when to look again.
+func (s *survey) look(ctx context.Context) time.Duration {
+	s.reach(ctx)
+	s.aim()
+	if s.revision == 0 {
+		return seldom
+	}
+	counted := s.cluster.counted()
+	s.each(func(l *link) { l.advance(ctx, s, counted) })
+	if s.needsMark() {
+		s.writeMark(ctx)
+	}
+	v, there := s.view(counted)
+	if ctx.Err() != nil {
+		return seldom
+	}
+	s.tell(v)
+	if v.known {
+		s.keep(there)
+	}
+	s.complain(v)
+	return s.pace(v)
+}
+
+// aim turns to a newer revision, when the one before has arrived or takes long.
+func (s *survey) aim() {
+	newest := s.cluster.newestApplied()
+	if newest == s.revision || s.revision != 0 && !s.settled() && s.now().Sub(s.began) < overtaking {
+		return
+	}
+	s.revision, s.began, s.restless = newest, s.now(), soon
+	s.wanted = s.cluster.ownVersions()
+	for _, l := range s.links {
+		l.begin()
+	}
+}
+
+func (s *survey) now() time.Time { return s.cluster.config.Now() }
+
+// settled is whether everybody who answers has the revision.
+func (s *survey) settled() bool {
+	for _, l := range s.links {
+		if !l.settled() {
+			return false
+		}
+	}
+	return true
+}
+
+// end closes everything.
+func (s *survey) end() {
+	for _, l := range s.links {
+		l.drop()
+	}
+	s.clear()
+	for _, place := range []string{placeProxies, placeRefusals, placeIstiods} {
+		s.cluster.faults.say(place, nil)
+	}
+}
+
+// each does something with all links at once.
+func (s *survey) each(do func(*link)) {
+	var working sync.WaitGroup
+	for _, l := range s.links {
+		working.Go(func() { do(l) })
+	}
+	working.Wait()
+}
+
+// needsMark is whether somebody waits for a push after the newest mark's.
+func (s *survey) needsMark() bool {
+	for _, l := range s.links {
+		if l.stream == nil {
+			continue
+		}
+		if l.stored && l.passage == nil && l.needs > s.mark {
+			return true
+		}
+		if seen, push := l.seen(s.writer); l.passage != nil && seen == s.mark && l.passage.Needs(push) {
+			return true
+		}
+	}
+	return false
+}
+
+// view says who has what, by the names that the hub knows.
+func (s *survey) view(counted func(namespace, name string) bool) (view, map[string]bool) {
+	v, there := view{revision: s.revision, known: s.reached(), refused: map[string]string{}}, map[string]bool{}
+	for _, l := range s.links {
+		v.known = v.known && (l.passage != nil || l.stream == nil)
+		for id, p := range l.proxies {
+			name := s.cluster.inventory.proxyName(p.Namespace, p.Name)
+			if l.current[id] {
+				v.current = append(v.current, name)
+			} else {
+				v.behind = append(v.behind, name)
+			}
+			there[name] = true
+			if p.Refusal != "" {
+				v.refused[name] = p.Refusal
+			}
+		}
+	}
+	for _, name := range s.cluster.expected(counted) {
+		if !there[name] {
+			v.behind = append(v.behind, name)
+			there[name] = true
+		}
+	}
+	v.current = slices.DeleteFunc(v.current, func(name string) bool { return slices.Contains(v.behind, name) })
+	return v, there
+}
+
+// pace is how soon it is worth to look again.
+func (s *survey) pace(v view) time.Duration {
+	switch {
+	case s.cluster.newestApplied() != s.revision:
+		s.restless = soon
+	case !v.known || len(v.behind) > 0:
+		s.restless = min(s.restless*5/4+time.Millisecond, late)
+	default:
+		s.restless = seldom
+	}
+	return s.restless
+}
+
+// marked is closed when a mark arrives somewhere.
+func (s *survey) marked() <-chan struct{} {
+	for _, l := range s.links {
+		if l.stream == nil {
+			continue
+		}
+		if mark, _, changed := l.stream.Marked(); l.passage == nil && (mark.Writer != s.writer || mark.Number < s.mark) {
+			return changed
+		}
+	}
+	return nil
+}
