@@ -1,0 +1,101 @@
+package stories_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/isthmus-mesh/isthmus/meshtest"
+)
+
+// TestFailover takes away what answers callers of dc1 while they ask 200 times a second: the application, its machine
+// and a whole other zone. Nobody has to notice: their own proxies try elsewhere, and no request fails.
+func TestFailover(t *testing.T) {
+	s := &takeover{threeZones: &threeZones{shopZones: newShopZones(t)}}
+	s.build()
+	s.mesh.Run(t, "the application is killed", s.application)
+	s.mesh.Run(t, "its machine vanishes, and the hub is away", s.machine)
+	s.mesh.Run(t, "another zone vanishes", s.zone)
+}
+
+// takeover is the stage of three zones, with ratings in two of them and a caller of it in the third.
+type takeover struct {
+	*threeZones
+	details *meshtest.Machine            // asks for ratings, in dc1
+	ratings map[string]*meshtest.Machine // by zone
+}
+
+func (s *takeover) build() {
+	s.threeZones.build()
+	s.details, _, _ = s.join("dc1", "details", "9080=http", "--ratings=http://ratings:9080")
+	s.ratings = map[string]*meshtest.Machine{}
+	for _, zone := range []string{"dc2", "dc3"} {
+		s.ratings[zone], _, _ = s.join(zone, "ratings", "9080=http")
+	}
+	s.joined()
+}
+
+func (s *takeover) application(t *testing.T) {
+	eventuallyAll(t, s.web, reviewsURL, "reviews", "dc1")
+	s.loseNothing(t, s.web, "reviews", func() { s.reviews["dc1"].Kill() }, "dc2", "dc3")
+	s.reviews["dc1"].Start()
+	eventuallyAll(t, s.web, reviewsURL, "reviews", "dc1")
+}
+
+func (s *takeover) machine(t *testing.T) {
+	hub := s.mesh.Hub()
+	hub.Kill()
+	s.loseNothing(t, s.web, "reviews", func() { s.reviews["dc1"].machine.Cut() }, "dc2", "dc3")
+	s.reviews["dc1"].machine.Heal()
+	hub.Start()
+	hub.WaitReady()
+	eventuallyAll(t, s.web, reviewsURL, "reviews", "dc1")
+}
+
+func (s *takeover) zone(t *testing.T) {
+	eventuallyShared(t, s.details, "http://ratings:9080/", "ratings", "dc2", "dc3")
+	gone := []*meshtest.Machine{s.zones["dc2"].Edges[0].Machine, s.gateways["dc2"], s.ratings["dc2"], s.reviews["dc2"].machine}
+	s.loseNothing(t, s.details, "ratings", func() {
+		for _, machine := range gone {
+			machine.Cut()
+		}
+	}, "dc3")
+	for _, machine := range gone {
+		machine.Heal()
+	}
+}
+
+// loseNothing lets something happen under load, until the zones that are left have answered the load of some seconds.
+func (s *takeover) loseNothing(t *testing.T, from *meshtest.Machine, service string, happens func(), left ...string) {
+	t.Helper()
+	const rate = 200
+	tally, stop := meshtest.Load{URL: "http://127.0.0.1:9080/", Rate: rate, Timeout: 30 * time.Second, Dial: from.DialContext}.Start(t)
+	answered := func() (sum int) {
+		for _, zone := range left {
+			sum += tally.ByVersion(service, zone)
+		}
+		return sum
+	}
+	await := func(what string, count int) {
+		before := answered()
+		meshtest.Eventually(t, what, func() error {
+			if sum := answered() - before; sum < count {
+				return fmt.Errorf("%d answers: %s", sum, tally)
+			}
+			return nil
+		})
+	}
+	meshtest.Eventually(t, "the load flows", func() error {
+		if sent := tally.Sent(); sent < rate {
+			return fmt.Errorf("%d sent", sent)
+		}
+		return nil
+	})
+	tally.Note("it happens")
+	happens()
+	await("the rest answers", 5*rate)
+	stop()
+	took := tally.Took()
+	t.Logf("slowest %v, of %d\n%s\n%s", took[max(0, len(took)-5):], len(took), tally.Timeline(service), tally)
+	tally.MustLoseNothing(t)
+}
