@@ -64,7 +64,13 @@ func (s *shopZones) entered(zone string, gateways ...netip.Addr) {
 // join runs a service of the shop on a machine of its own; its version is its zone.
 func (s *shopZones) join(zone, service, port string, flags ...string) (*meshtest.Machine, *meshtest.Process, *meshtest.Agent) {
 	s.Helper()
-	m := s.mesh.Machine(service + strings.TrimPrefix(zone, "dc"))
+	return s.joinAs(service+strings.TrimPrefix(zone, "dc"), zone, service, port, flags...)
+}
+
+// joinAs is join for a machine of that name.
+func (s *shopZones) joinAs(machine, zone, service, port string, flags ...string) (*meshtest.Machine, *meshtest.Process, *meshtest.Agent) {
+	s.Helper()
+	m := s.mesh.Machine(machine)
 	app := m.Serve(service, append(flags, "--version="+zone)...)
 	check := "--check=http://127.0.0.1:9080/health"
 	if service == "ledger" {
