@@ -20,6 +20,13 @@ import (
 // requestBytes is the largest message of an agent: the versions of all that its Envoy has.
 const requestBytes = 8 << 20
 
+// An agent whose machine vanished is missed after eight seconds. It notes after seven that its edge vanished, so that it attends
+// elsewhere before anybody looks for it; see agent/attend.
+const (
+	pingEvery   = 5 * time.Second
+	pingTimeout = 3 * time.Second
+)
+
 // machine is what agents talk to, beside Pilot.
 type machine struct {
 	machinepb.UnimplementedMachineServer
@@ -49,7 +56,7 @@ func (e *edge) server(p *pilot.Pilot) *grpc.Server {
 		grpc.MaxRecvMsgSize(requestBytes), grpc.StreamInterceptor(e.onlyOfZone),
 		// Thousands of agents are connected and nearly always silent: buffers are small, or shared.
 		grpc.ReadBufferSize(4<<10), grpc.WriteBufferSize(16<<10), grpc.SharedWriteBuffer(true), grpc.ForceServerCodecV2(exact{}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingEvery, Timeout: pingTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	)
 	machinepb.RegisterMachineServer(server, machine{desk: e.desk(), roster: e.roster})

@@ -12,12 +12,14 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
-// Bounds after which a connection to an edge that went away without a word is given up.
+// Bounds after which a connection to an edge that went away without a word is given up: after seven seconds, which is before
+// the edge, if it is only the way to it that is cut, misses its agents and tells its siblings.
 const (
 	dialTime     = 3 * time.Second
-	keepIdle     = 5 * time.Second
-	keepProbes   = 3
-	unackedLimit = 15 * time.Second
+	keepIdle     = 3 * time.Second
+	keepEvery    = 2 * time.Second
+	keepProbes   = 2
+	unackedLimit = 7 * time.Second
 )
 
 // Dialer dials edges. The kernel, not the edge, notices a peer that went silent. control may set
@@ -25,7 +27,7 @@ const (
 func Dialer(control func(network, address string, c syscall.RawConn) error) *net.Dialer {
 	return &net.Dialer{
 		Timeout:         dialTime,
-		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepIdle, Interval: keepIdle, Count: keepProbes},
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepIdle, Interval: keepEvery, Count: keepProbes},
 		Control: func(network, address string, c syscall.RawConn) error {
 			if control != nil {
 				if err := control(network, address, c); err != nil {

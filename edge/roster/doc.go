@@ -3,9 +3,10 @@
 //
 // An agent attends on a stream. Who the workload is comes from the certificate of that stream; what it
 // serves comes from what the agent says. The end of a stream removes nothing: agents are upgraded,
-// edges restart. A workload without an agent is probed after a lease, is unhealthy while its proxy cannot be
-// reached, and is forgotten when that lasts long enough. Leaving is said explicitly, and is answered
-// when the workload's callers know.
+// edges restart. A workload without an agent is probed at once and after every lease, is unhealthy while its proxy
+// cannot be reached, and is forgotten when that lasts long enough. Silence proves nothing to an edge that hears
+// nobody: it is the edge that is alone then. Leaving is said explicitly, and is answered when the workload's
+// callers know.
 //
 // How a change travels: it is made in the table under the lock, which never waits for anything. One
 // goroutine takes all changes made so far to the proxies ([Config.Publish]) and to the hub

@@ -27,15 +27,13 @@ func (r *Roster) Heed(sibling string, news *machinepb.FollowResponse) {
 	}
 }
 
-// Lost notes that a sibling can no longer be heard: its workloads are looked after here, unless their
-// agents come before their lease runs out.
+// Lost notes that a sibling can no longer be heard: its workloads are looked after here until their agents come.
 func (r *Roster) Lost(sibling string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	due := r.config.Now().Add(r.config.Lease)
 	for name, e := range r.rows {
 		if e.keeper == sibling {
-			r.leaveAlone(name, e, due)
+			r.miss(name, e)
 		}
 	}
 }
@@ -84,7 +82,8 @@ func (r *Roster) doubt(sibling string, mentioned []*machinepb.Registered) {
 	}
 	for name, e := range r.rows {
 		if !named[name] && (e.keeper == sibling || e.unattended()) {
-			r.leaveAlone(name, e, r.config.Now())
+			r.miss(name, e)
+			e.believe(r.config.Now()) // no longer than until it is probed
 		}
 	}
 }

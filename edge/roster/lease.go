@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/isthmus-mesh/isthmus/machine/machinepb"
@@ -13,9 +12,6 @@ import (
 
 // errNoPort is the answer of a workload that registered no port: nobody can be asked.
 var errNoPort = errors.New("it has no port to be asked at")
-
-// probes is how many workloads are probed at once.
-const probes = 64
 
 // leaseLoop looks after workloads whose agents are gone.
 func (r *Roster) leaseLoop(ctx context.Context) {
@@ -26,28 +22,9 @@ func (r *Roster) leaseLoop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			r.probeDue(ctx)
+		case <-r.missed:
 		}
-	}
-}
-
-// probeDue probes every absent workload whose lease has run out, and waits for the answers.
-func (r *Roster) probeDue(ctx context.Context) {
-	var done sync.WaitGroup
-	defer done.Wait()
-	free := make(chan struct{}, probes)
-	for name, address := range r.due() {
-		free <- struct{}{}
-		done.Go(func() {
-			defer func() { <-free }()
-			err := errNoPort
-			if address != "" {
-				err = r.config.Probe(ctx, address)
-			}
-			if ctx.Err() == nil {
-				r.probed(name, err)
-			}
-		})
+		r.look(ctx)
 	}
 }
 
@@ -72,14 +49,15 @@ func addressOf(w *machinepb.Workload) string {
 	return net.JoinHostPort(w.Addresses[0], strconv.Itoa(int(w.Ports[0].Port)))
 }
 
-func (r *Roster) probed(name string, err error) {
+// found heeds what was found out of an absent workload; nil means that it serves.
+func (r *Roster) found(name string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e, now := r.rows[name], r.config.Now()
 	if e == nil || !e.unattended() {
 		return
 	}
-	e.due = now.Add(r.config.Lease)
+	e.believe(now.Add(r.config.Lease))
 	switch {
 	case err == nil:
 		e.lost = time.Time{}
@@ -94,4 +72,24 @@ func (r *Roster) probed(name string, err error) {
 	if e.refresh(e.workload.Registration) {
 		r.touch(name)
 	}
+}
+
+// believe gives an absent workload a lease, at whose end it is probed.
+func (e *entry) believe(until time.Time) { e.due, e.lease = until, until }
+
+// spare lets a silent workload be what it was, if it may: when the edge is alone, or while there is anything left of its lease.
+func (r *Roster) spare(name string, alone bool) (spared bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, now := r.rows[name], r.config.Now()
+	switch {
+	case e == nil || !e.unattended():
+	case alone:
+		e.believe(now.Add(r.config.Lease))
+	case now.Before(e.lease):
+		e.due = e.lease
+	default:
+		return false
+	}
+	return true
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"time"
 
@@ -33,10 +32,11 @@ type Config struct {
 	Saved func(error)
 	// Edges are the addresses of the zone's edges.
 	Edges func() []string
-	// Lease is how long a workload without an agent is not looked after; Forget is how long its
-	// proxy may be unreachable after that until it is forgotten.
+	// Lease is how long a workload without an agent is believed in when nothing can be found out of it, and how often it
+	// is probed; Forget is how long its proxy may be unreachable until it is forgotten.
 	Lease, Forget time.Duration
-	// Probe returns nil when something answers at "address:port"; nil means [Dial].
+	// Probe returns nil when something answers at "address:port", and an error that is [syscall.ECONNREFUSED] when only
+	// its machine does; nil means [Dial].
 	Probe    func(ctx context.Context, address string) error
 	Now      func() time.Time
 	Refusals *admission.Refusals
@@ -58,7 +58,9 @@ type Roster struct {
 	followers map[*Follower]struct{}
 	announced chan struct{} // closed when agents should hear of the zone's edges anew
 
-	wake, save chan struct{}
+	// wake is for who publishes, save for who saves, missed for who looks after absent workloads.
+	wake, save, missed chan struct{}
+	alone              bool // whether nobody answered last; belongs to who looks after absent workloads
 }
 
 // New makes a roster of what is on disk. It always returns one; the error, a joined
@@ -71,7 +73,7 @@ func New(config Config) (*Roster, error) {
 		config: config, rows: map[string]*entry{}, instances: map[string]string{},
 		changed: map[string]struct{}{}, taken: make(chan struct{}), next: make(chan struct{}), unsaved: map[string]struct{}{},
 		followers: map[*Follower]struct{}{}, announced: make(chan struct{}),
-		wake: make(chan struct{}, 1), save: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), save: make(chan struct{}, 1), missed: make(chan struct{}, 1),
 	}
 	close(r.taken)
 	errs := r.restore(config.Journal.All())
@@ -196,17 +198,6 @@ func (r *Roster) Inventory() []*feedpb.Workload {
 		all = append(all, w.report())
 	}
 	return all
-}
-
-// Dial connects to an address and hangs up, three times at most.
-func Dial(ctx context.Context, address string) (err error) {
-	for range 3 {
-		var c net.Conn
-		if c, err = (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address); err == nil {
-			return c.Close()
-		}
-	}
-	return err
 }
 
 func signal(c chan struct{}) {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,6 +48,9 @@ type zone struct {
 	saved     error
 	settle    func(context.Context) error
 	reachable map[string]bool
+	refusing  map[string]bool
+	probed    map[string]int
+	now       func() time.Time
 }
 
 // service is what gRPC serves.
@@ -61,7 +65,7 @@ func (s service) Attend(stream grpc.BidiStreamingServer[machinepb.AttendRequest,
 
 func newZone(t *testing.T) *zone {
 	t.Helper()
-	z := &zone{Zone: New(t), t: t, path: filepath.Join(t.TempDir(), "workloads")}
+	z := &zone{Zone: New(t), t: t, path: filepath.Join(t.TempDir(), "workloads"), now: time.Now}
 	z.start()
 	return z
 }
@@ -71,7 +75,7 @@ func (z *zone) start() {
 	z.t.Helper()
 	j, err := journal.Open(z.path)
 	Check(z.t, err)
-	z.published, z.reachable = map[string]*roster.Workload{}, map[string]bool{}
+	z.published, z.reachable, z.refusing, z.probed = map[string]*roster.Workload{}, map[string]bool{}, map[string]bool{}, map[string]int{}
 	z.settle = func(context.Context) error { return nil }
 	z.Roster, err = roster.New(roster.Config{
 		Zone: admission.Zone{Name: "dc1", TrustDomain: Domain}, Journal: j, Publish: z.publish,
@@ -80,7 +84,7 @@ func (z *zone) start() {
 		Report: func(r *feedpb.ReportRequest) { z.mu.Lock(); defer z.mu.Unlock(); z.reports = append(z.reports, r) },
 		Saved:  func(err error) { z.mu.Lock(); defer z.mu.Unlock(); z.saved = err },
 		Edges:  func() []string { return []string{"e1:15012"} },
-		Lease:  20 * time.Millisecond, Forget: 50 * time.Millisecond, Probe: z.probe, Now: time.Now,
+		Lease:  lease, Forget: 50 * time.Millisecond, Probe: z.probe, Now: z.now,
 		Refusals: admission.NewRefusals(Log(z.t), nil), Log: Log(z.t), Metrics: prometheus.NewRegistry(),
 	})
 	Check(z.t, err)
@@ -107,8 +111,12 @@ func (z *zone) publish(upserts []*roster.Workload, gone []string) {
 func (z *zone) probe(_ context.Context, address string) error {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	if !z.reachable[address] {
-		return errors.New("connection refused")
+	z.probed[address]++
+	switch {
+	case z.refusing[address]:
+		return fmt.Errorf("dial: %w", syscall.ECONNREFUSED)
+	case !z.reachable[address]:
+		return errors.New("no answer")
 	}
 	return nil
 }
@@ -131,6 +139,8 @@ type agent struct {
 	hangUp func()
 	first  *machinepb.AttendResponse
 }
+
+const lease = 20 * time.Millisecond
 
 const instance = "0123456789abcdef"
 

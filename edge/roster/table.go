@@ -25,8 +25,8 @@ type entry struct {
 	keeper string
 	// since is when the agent's attendance began, here or at the keeper; zero while it attends nowhere.
 	since time.Time
-	// due is when a workload without an agent is looked after.
-	due time.Time
+	// due is when a workload without an agent is probed, lease until when it needs no answer.
+	due, lease time.Time
 	// lost is since when its proxy cannot be reached; zero when it can.
 	lost    time.Time
 	leaving bool
@@ -107,7 +107,7 @@ func (r *Roster) update(s *session, w *machinepb.Workload, health *machinepb.Hea
 	return true
 }
 
-// end ends a session: the row goes if the workload has left, and waits for its lease otherwise.
+// end ends a session: the row goes if the workload has left, and is looked after otherwise.
 func (r *Roster) end(s *session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -120,13 +120,19 @@ func (r *Roster) end(s *session) {
 		return
 	}
 	e.session = nil
-	r.leaveAlone(s.name, e, r.config.Now().Add(r.config.Lease))
+	r.miss(s.name, e)
 }
 
-// leaveAlone makes a workload one that nobody attends, to be looked after when it is due; the caller holds
-// the lock.
-func (r *Roster) leaveAlone(name string, e *entry, due time.Time) {
-	e.keeper, e.since, e.due = "", time.Time{}, due
+// miss makes a workload one that nobody attends. It is probed at once: an agent that died hurts nobody, and a machine that
+// vanished must be known. One without a port cannot be asked, and has its lease. The caller holds the lock.
+func (r *Roster) miss(name string, e *entry) {
+	now := r.config.Now()
+	e.keeper, e.since = "", time.Time{}
+	e.believe(now.Add(r.config.Lease))
+	if len(e.workload.Registration.Ports) > 0 {
+		e.due = now
+		signal(r.missed)
+	}
 	e.refresh(e.workload.Registration)
 	r.touch(name)
 }
@@ -171,7 +177,7 @@ func (r *Roster) restore(content map[string][]byte) (errs []error) {
 			errs = append(errs, err)
 			continue
 		}
-		e.due = now.Add(r.config.Lease)
+		e.believe(now.Add(r.config.Lease))
 		r.rows[name], r.instances[e.workload.Registration.Instance] = e, name
 		r.touch(name)
 	}
