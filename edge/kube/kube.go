@@ -88,7 +88,8 @@ type Cluster struct {
 	inventory  *inventory
 	facts      *facts
 	rejections *rejections
-	receipts   *receipts             // nil where nobody is asked
+	receipts   *receipts // nil where nobody is asked
+	collisions *collisions
 	queue      atomic.Pointer[queue] // nil while not leading
 
 	mu       sync.Mutex // guards what follows
@@ -118,6 +119,7 @@ func New(config Config) (*Cluster, error) {
 	c := &Cluster{config: config, objects: map[string]*table[live]{}, facts: &facts{}, wanted: map[string]*wanted{}}
 	c.faults = &faults{tell: config.Events.Condition, places: map[string]*place{}, said: map[string]string{}}
 	c.rejections = &rejections{tell: config.Events.Rejected, byResource: map[string]*feedpb.Rejection{}}
+	c.collisions = &collisions{told: map[string]string{}}
 	c.inventory = newInventory(config.TrustDomain, config.Events, c.facts)
 	for name := range kinds {
 		c.objects[name] = newTable(readLive(config.Zone), c.objectChanged(name), c.kindSynced(name))

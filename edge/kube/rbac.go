@@ -20,6 +20,7 @@ func Rules() []rbacv1.PolicyRule {
 		rule("", read, "namespaces", "nodes", "pods", "services"),
 		rule("discovery.k8s.io", read, "endpointslices"),
 		root,
+		rule("", []string{"create", "patch"}, "events"),
 	}, kindRules(func(k *kind) bool { return !k.ours })...)
 }
 

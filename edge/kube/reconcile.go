@@ -62,6 +62,7 @@ func (c *Cluster) leave(ctx context.Context, name string) (time.Duration, error)
 }
 
 func (c *Cluster) gone(name string) {
+	c.separated(name)
 	if c.settle(name, nil) {
 		c.rejections.resolve(name)
 	}
@@ -72,8 +73,7 @@ func (c *Cluster) place(ctx context.Context, w *wanted, l *live) (time.Duration,
 	space := c.namespaces.get(w.namespace)
 	switch {
 	case l != nil && !l.own:
-		c.refuse(w, taken(w, l))
-		return 0, nil
+		return c.collide(ctx, w, l), nil
 	case w.isMet(l):
 		c.accept(w)
 		return 0, nil
@@ -97,7 +97,7 @@ func (c *Cluster) place(ctx context.Context, w *wanted, l *live) (time.Duration,
 func (c *Cluster) write(ctx context.Context, w *wanted, l *live, drifted bool) (time.Duration, error) {
 	if l == nil {
 		if found, err := c.look(ctx, w.id); err == nil {
-			return c.meet(w, found), nil
+			return c.meet(ctx, w, found), nil
 		} else if !apierrors.IsNotFound(err) || unserved(err) {
 			return c.postpone(ctx, w, err)
 		}
@@ -136,10 +136,10 @@ func (c *Cluster) settleFields(ctx context.Context, w *wanted, l *live) (*unstru
 }
 
 // meet takes in an object that the watch has not told of, and returns when to look again.
-func (c *Cluster) meet(w *wanted, found *unstructured.Unstructured) time.Duration {
+func (c *Cluster) meet(ctx context.Context, w *wanted, found *unstructured.Unstructured) time.Duration {
 	if l := readLive(c.config.Zone)(found); w.kind.ours && !l.own {
-		c.refuse(w, taken(w, &l)) // the watch would not say when it goes
-		return again
+		c.collide(ctx, w, &l)
+		return again // the watch would not say when it goes
 	}
 	if c.objects[w.kind.name].learn(found) == nil { // it is gone already
 		return firstRetry
@@ -157,6 +157,7 @@ func (c *Cluster) accept(w *wanted) {
 	w.placed = true
 	c.mu.Unlock()
 	c.faults.note(w.kind.name, w.Name, nil, true)
+	c.separated(w.Name)
 	if c.settle(w.Name, w) {
 		c.rejections.resolve(w.Name)
 	}

@@ -49,11 +49,13 @@ type zone struct {
 	receipts    map[string]int64 // by proxy
 	drifts      []kube.Drift
 	conditions  map[string]*problem.Error
+	tellings    map[string]int // of problems, by place
 }
 
 func newZone(t testing.TB, c *cluster.Cluster, name string, change ...func(*kube.Config)) *zone {
 	t.Helper()
-	z := &zone{t: t, cluster: c, name: name, workloads: map[string]*feedpb.Workload{}, rejected: map[string]*feedpb.Rejection{}, receipts: map[string]int64{}, conditions: map[string]*problem.Error{}}
+	z := &zone{t: t, cluster: c, name: name, workloads: map[string]*feedpb.Workload{}, rejected: map[string]*feedpb.Rejection{},
+		receipts: map[string]int64{}, conditions: map[string]*problem.Error{}, tellings: map[string]int{}}
 	config := kube.Config{REST: rest.CopyConfig(c.REST), Zone: name, Events: z, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	for _, f := range change {
 		f(&config)
@@ -177,6 +179,7 @@ func (z *zone) Condition(place string, err *problem.Error) {
 		return
 	}
 	z.conditions[place] = err
+	z.tellings[place]++
 }
 
 // apply gives a revision and waits until the cluster has it.
