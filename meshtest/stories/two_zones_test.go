@@ -86,7 +86,11 @@ func (s *twoZones) failover(t *testing.T) {
 
 // noTransit asks the gateway of one zone for what lives in the other.
 func (s *twoZones) noTransit(t *testing.T) {
-	for name, led := range map[string]bool{"reviews.shop.dc1.zone.mesh": true, "reviews.shop.dc2.zone.mesh": false, "reviews.shop.mesh": false} {
+	for name, led := range map[string]bool{
+		"reviews.shop.dc1.zone.mesh": true, "reviews.shop.zone.internal": true,
+		"reviews.shop.dc2.zone.mesh": false, "reviews.shop.mesh": false, "reviews.shop.near.mesh": false,
+		"ratings.shop.dc2.zone.mesh": false, "ratings.shop.zone.internal": false, "ratings.shop.near.mesh": false,
+	} {
 		out, _ := s.web1.Run(t.Context(), "", "sh", "-c", "echo | timeout 5 openssl s_client -connect "+s.gateways["dc1"].IPv4.String()+
 			":15443 -servername outbound_.9080_._."+name+" -alpn istio 2>&1")
 		if got := strings.Contains(out, "BEGIN CERTIFICATE"); got != led {
