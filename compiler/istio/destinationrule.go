@@ -121,7 +121,7 @@ func consistentHash(lb *plan.LoadBalancing) *networking.LoadBalancerSettings_Con
 func locality(f *plan.Failover) *networking.LocalityLoadBalancerSetting {
 	setting := &networking.LocalityLoadBalancerSetting{Enabled: wrapperspb.Bool(f != nil)}
 	if f != nil && f.Region {
-		setting.FailoverPriority = []string{"topology.kubernetes.io/region"}
+		setting.FailoverPriority = []string{plan.LabelRegion}
 	}
 	return setting
 }
