@@ -77,7 +77,7 @@ func nameTaken(w *work, from plan.Origin) *problem.Error {
 }
 
 // domains are those in which all names are of the mesh.
-var domains = []string{plan.Domain, "cluster.local", "svc"}
+var domains = []string{plan.Domain, plan.HereDomain, "cluster.local", "svc"}
 
 // nameInMesh refuses hosts that somebody in the mesh has, or might have.
 func nameInMesh(w *work, mine, host string) *problem.Error {

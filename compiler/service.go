@@ -179,10 +179,14 @@ func (p *serviceParts) aliases(w *work) []string {
 	var aliases []string
 	me := object{p.declared.Namespace, p.declared.Name}
 	for _, host := range p.declared.Spec.Hosts {
-		if len(validation.IsDNS1123Subdomain(host)) > 0 {
+		switch {
+		case len(validation.IsDNS1123Subdomain(host)) > 0:
 			w.report(kindService, me.namespace, me.name, against(v1alpha1.ConditionAccepted,
 				problem.Invalid.Because("spec.hosts: %q is no DNS name", host)))
-		} else if value[object](w, aliasKey(p.declared, host)) == me && host != plan.Host(me.namespace, me.name) {
+		case plan.Reserved(host):
+			w.report(kindService, me.namespace, me.name, against(v1alpha1.ConditionAccepted,
+				problem.Invalid.Because("spec.hosts: names such as %q lead from zone to zone", host)))
+		case value[object](w, aliasKey(p.declared, host)) == me && host != plan.Host(me.namespace, me.name):
 			aliases = append(aliases, host)
 		}
 	}

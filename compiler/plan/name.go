@@ -1,5 +1,7 @@
 package plan
 
+import "slices"
+
 // Domain is the DNS domain of the mesh.
 const Domain = "mesh"
 
@@ -37,16 +39,21 @@ const nearDomain = "near." + Domain
 // workloads, and when they fail the gateways of other zones. Gateways do not serve it.
 func NearHost(workspace, name string) string { return name + "." + workspace + "." + nearDomain }
 
-// hereDomain holds the names by which zones ask each other's gateways. It lies outside of [Domain], so that none of a
+// HereDomain holds the names by which zones ask each other's gateways. It lies outside of [Domain], so that none of a
 // workspace's names is in it.
-const hereDomain = "zone.internal"
+const HereDomain = "zone.internal"
 
 // HereHost is the name of a service in the zone whose gateway is asked: it leads to the zone's own workloads and nothing
 // else, in every zone.
-func HereHost(workspace, name string) string { return name + "." + workspace + "." + hereDomain }
+func HereHost(workspace, name string) string { return name + "." + workspace + "." + HereDomain }
 
 // HereHosts matches the names of all services in the zone whose gateway is asked.
-const HereHosts = "*." + hereDomain
+const HereHosts = "*." + HereDomain
+
+// Reserved says whether a hostname lies where the names above do, of which nobody may give one to a service.
+func Reserved(hostname string) bool {
+	return slices.ContainsFunc([]string{zoneDomain, nearDomain, HereDomain}, func(domain string) bool { return Covers("*."+domain, hostname) })
+}
 
 // Host is the full name of a service inside the mesh.
 func Host(workspace, name string) string { return name + "." + workspace + "." + Domain }
