@@ -6,6 +6,7 @@ import (
 
 	networking "istio.io/api/networking/v1alpha3"
 
+	"github.com/isthmus-mesh/isthmus/compiler/plan"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
@@ -36,7 +37,7 @@ func ingressGatewayAt(t testing.TB, port string) *feedpb.Resource {
 	number, err := strconv.ParseUint(port, 10, 16)
 	check(t, err)
 	return pack(t, "Gateway/shop/ingress", "1", &networking.Gateway{
-		Selector: map[string]string{LabelService: "ingress"},
+		Selector: map[string]string{plan.LabelService: "ingress"},
 		Servers: []*networking.Server{{
 			Port:  &networking.Port{Number: uint32(number), Name: "https", Protocol: "HTTPS"},
 			Hosts: []string{"*"},
@@ -50,6 +51,6 @@ func selectReviews(t testing.TB, r *feedpb.Resource) {
 	t.Helper()
 	entry := &networking.ServiceEntry{}
 	check(t, r.Body.UnmarshalTo(entry))
-	entry.WorkloadSelector.Labels = map[string]string{LabelService: "reviews"}
+	entry.WorkloadSelector.Labels = map[string]string{plan.LabelService: "reviews"}
 	check(t, r.Body.MarshalFrom(entry))
 }

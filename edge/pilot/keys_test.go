@@ -18,6 +18,7 @@ import (
 	security "istio.io/api/security/v1beta1"
 	selection "istio.io/api/type/v1beta1"
 
+	"github.com/isthmus-mesh/isthmus/compiler/plan"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
@@ -76,7 +77,7 @@ func keysEntry(t testing.TB, name string, port uint32) *feedpb.Resource {
 
 // tokensAt has a service take tokens of issuers whose keys are at NAME.example.
 func tokensAt(t testing.TB, service string, names ...string) *feedpb.Resource {
-	policy := &security.RequestAuthentication{Selector: &selection.WorkloadSelector{MatchLabels: map[string]string{LabelService: service}}}
+	policy := &security.RequestAuthentication{Selector: &selection.WorkloadSelector{MatchLabels: map[string]string{plan.LabelService: service}}}
 	for _, name := range names {
 		policy.JwtRules = append(policy.JwtRules, &security.JWTRule{Issuer: name, JwksUri: "http://" + name + ".example/keys"})
 	}

@@ -8,6 +8,8 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"google.golang.org/protobuf/types/known/structpb"
 	"istio.io/istio/pilot/pkg/model"
+
+	"github.com/isthmus-mesh/isthmus/compiler/plan"
 )
 
 // NodeID is the node identifier that the workload's Envoy must use: Istio's TYPE~ADDRESS~NAME.WORKSPACE~DOMAIN.
@@ -46,12 +48,12 @@ func (w *Workload) labels(zone string) map[string]string {
 		out = map[string]string{}
 	}
 	maps.DeleteFunc(out, func(k, _ string) bool { return strings.HasPrefix(k, "isthmus.dev/") })
-	out[LabelWorkspace], out[LabelService], out[LabelWorkload], out[LabelZone] = w.Workspace, w.Service, w.Name, zone
+	out[plan.LabelWorkspace], out[plan.LabelService], out[LabelWorkload], out[plan.LabelZone] = w.Workspace, w.Service, w.Name, zone
 	if w.Version != "" {
-		out[LabelVersion] = w.Version
+		out[plan.LabelVersion] = w.Version
 	}
 	if w.Role == Gateway {
-		out[LabelGateway] = w.Service
+		out[plan.LabelGateway] = w.Service
 	}
 	return out
 }

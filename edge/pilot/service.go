@@ -17,6 +17,7 @@ import (
 	"istio.io/istio/pkg/network"
 	"istio.io/istio/pkg/util/sets"
 
+	"github.com/isthmus-mesh/isthmus/compiler/plan"
 	"github.com/isthmus-mesh/isthmus/identity"
 )
 
@@ -91,7 +92,7 @@ func passthroughPorts(entry *networking.ServiceEntry) map[uint32]uint32 {
 // workloads by service are known beforehand: the first endpoint then changes endpoints only.
 func (p place) accountsOf(namespace string, entry *networking.ServiceEntry) []string {
 	accounts := entry.SubjectAltNames
-	if name := entry.GetWorkloadSelector().GetLabels()[LabelService]; name != "" {
+	if name := entry.GetWorkloadSelector().GetLabels()[plan.LabelService]; name != "" {
 		accounts = append(accounts[:len(accounts):len(accounts)], identity.Workload(p.trustDomain, namespace, name).String())
 	}
 	return accounts

@@ -8,6 +8,7 @@ import (
 	"istio.io/istio/pilot/pkg/model"
 	v3 "istio.io/istio/pilot/pkg/xds/v3"
 
+	"github.com/isthmus-mesh/isthmus/compiler/plan"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
@@ -75,8 +76,8 @@ func TestRoutesAreSharedByKinOnly(t *testing.T) {
 		label, value string
 		special      map[string]bool
 	}{
-		{LabelVersion, "v1", map[string]bool{"reviews-1": true, "reviews-2": true}},
-		{LabelVersion, "v2", map[string]bool{"reviews-3": true}},
+		{plan.LabelVersion, "v1", map[string]bool{"reviews-1": true, "reviews-2": true}},
+		{plan.LabelVersion, "v2", map[string]bool{"reviews-3": true}},
 		{LabelWorkload, "reviews-2", map[string]bool{"reviews-2": true}},
 	} {
 		w.apply(int64(i+2), labelRoute(t, step.label+step.value, step.label, step.value))

@@ -1,7 +1,5 @@
 package pilot
 
-import "github.com/isthmus-mesh/isthmus/compiler/plan"
-
 // Role is what a workload's proxy is for.
 type Role string
 
@@ -22,16 +20,9 @@ const (
 	Explicit Capture = "EXPLICIT"
 )
 
-// Labels that every workload has; user labels never override them.
-const (
-	LabelWorkspace = plan.LabelWorkspace
-	LabelService   = plan.LabelService
-	LabelVersion   = plan.LabelVersion
-	LabelZone      = plan.LabelZone
-	LabelWorkload  = "isthmus.dev/workload"
-	// LabelGateway is on gateways only: the name of the Gateway they serve.
-	LabelGateway = plan.LabelGateway
-)
+// LabelWorkload is the label that tells a workload from all others, beside those of compiler/plan; user labels override none of
+// them.
+const LabelWorkload = "isthmus.dev/workload"
 
 // Workload is one machine's instance of a service, as the edge registered it. Values are never
 // changed after they are handed to [Pilot.SetWorkloads].

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 	networking "istio.io/api/networking/v1alpha3"
 
+	"github.com/isthmus-mesh/isthmus/compiler/plan"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 	"github.com/isthmus-mesh/isthmus/identity"
 )
@@ -193,7 +194,7 @@ func shopService(t testing.TB, name, address string, number uint32, protocol str
 		Hosts: []string{name + ".shop.mesh"}, Addresses: []string{address},
 		Location: networking.ServiceEntry_MESH_INTERNAL, Resolution: networking.ServiceEntry_STATIC,
 		Ports:            []*networking.ServicePort{{Number: number, Name: "main", Protocol: protocol}},
-		WorkloadSelector: &networking.WorkloadSelector{Labels: map[string]string{LabelService: name}},
+		WorkloadSelector: &networking.WorkloadSelector{Labels: map[string]string{plan.LabelService: name}},
 	})
 }
 
