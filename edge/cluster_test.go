@@ -1,8 +1,10 @@
 package edge_test
 
 import (
+	"errors"
 	"path/filepath"
 	"testing"
+	"time"
 
 	networking "istio.io/api/networking/v1alpha3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,6 +14,7 @@ import (
 	. "github.com/isthmus-mesh/isthmus/edge/internal/zonetest"
 	"github.com/isthmus-mesh/isthmus/edge/kube"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
+	"github.com/isthmus-mesh/isthmus/meshtest"
 	cluster "github.com/isthmus-mesh/isthmus/meshtest/kube"
 )
 
@@ -77,4 +80,27 @@ func TestZoneOfTheOtherType(t *testing.T) {
 			Eventually(t, "its own type is no trouble", func() bool { return !complains() })
 		})
 	}
+}
+
+// An edge that cannot read what a newer hub says of its zone says that, and does not take its cluster for machines.
+func TestZoneUnread(t *testing.T) {
+	c := cluster.Start(t)
+	h := newHub(t)
+	config := h.config(filepath.Join(t.TempDir(), "edge"))
+	config.Kubeconfig = c.KubeconfigFor("isthmus", "edge", append(kube.Rules(), kube.LeaseRules()...))
+	config.Listen, config.Lease = "", 0
+	h.publish(resource(t, "Zone//dc1", &feedpb.Token{Name: "of another kind"}))
+	h.run(config)
+	unread, mistaken := h.complains(problem.ResourceUnreadable.Reason), h.complains(problem.ZoneTypeWrong.Reason)
+	Eventually(t, "that is told", unread)
+	meshtest.Holds(t, "the type is not told to be wrong", time.Second, func() error {
+		if mistaken() {
+			return errors.New("it is")
+		}
+		return nil
+	})
+	h.publish(resource(t, "Zone//dc1", &feedpb.ZoneInfo{Name: "dc1", Type: "kubernetes"}))
+	Eventually(t, "what can be read is no trouble", func() bool { return !unread() && !mistaken() })
+	h.publish(resource(t, "Zone//dc1", &feedpb.ZoneInfo{Name: "dc1", Type: "machines"}))
+	Eventually(t, "the other type is told", mistaken)
 }

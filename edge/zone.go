@@ -38,7 +38,8 @@ type zone struct {
 
 	// pilot is nil until open.
 	pilot   atomic.Pointer[pilot.Pilot]
-	mu      sync.Mutex // orders what Pilot or the cluster is given, and guards cluster and newborn
+	mu      sync.Mutex // orders what Pilot or the cluster is given, and guards what follows
+	learned bool       // facts are of the hub
 	cluster *kube.Cluster
 	newborn newborn
 }
@@ -154,6 +155,7 @@ func (z *zone) forget(name string) {
 	}
 	if isZoneInfo(name) {
 		z.facts.Store(&feedpb.ZoneInfo{Name: z.name})
+		z.learned = false
 	}
 	z.readable(name, nil)
 }
@@ -166,12 +168,14 @@ func (z *zone) readable(name string, err error) {
 	z.conditions.set("Resource/"+name, problem.ResourceUnreadable.Because("%v", err))
 }
 
-// isOf tells whether the zone is of the type that the edge was started for, and says so when it is not.
+// isOf tells whether the zone is of the type that the edge was started for, and says so when it is not. Of a zone that
+// the hub said nothing of, or nothing readable, the type is unknown: that is another trouble, and told where it began.
+// Caller holds mu.
 func (z *zone) isOf(want v1alpha1.ZoneType, what string) bool {
 	is := cmp.Or(v1alpha1.ZoneType(z.facts.Load().Type), v1alpha1.ZoneMachines)
-	if is == want {
+	if is == want || !z.learned {
 		z.conditions.set("Type", nil)
-		return true
+		return is == want
 	}
 	z.conditions.set("Type", problem.ZoneTypeWrong.Because("zone %s is of type %q, and this edge configures %s", z.name, is, what))
 	return false
@@ -198,6 +202,7 @@ func (z *zone) learn(r *feedpb.Resource) error {
 		tell(info)
 	}
 	old := z.facts.Swap(info)
+	z.learned = true
 	if z.pilot.Load() != nil && (old.Network != info.Network || old.Region != info.Region || old.Zone != info.Zone) {
 		z.conditions.set("Place", problem.ZoneMoved.Because("zone %s is now in region %q, zone %q, network %q", z.name, info.Region, info.Zone, info.Network))
 	}
