@@ -37,10 +37,12 @@ type letter struct {
 	version version
 }
 
-// failure is what the proxy rejected of a type. It ends when all its resources were sent anew and accepted, or
-// when the proxy is past the epoch that put things right.
+// failure is what the proxy rejected of a type. It is put right by the epoch in which all its resources were sent anew
+// and accepted, or by one that takes them back, and ends when the proxy has all of a version of that epoch: the
+// versions before hold what was rejected, and are never acknowledged.
 type failure struct {
 	names   []string
+	epoch   uint64 // the newest rejected
 	righted uint64 // 0 while nothing has put it right
 }
 
@@ -141,9 +143,16 @@ func (l *ledger) repair(e letter) {
 		return
 	}
 	f.names = slices.DeleteFunc(f.names, func(n string) bool { return slices.Contains(e.names, n) })
+	if len(f.names) == 0 {
+		f.right(e.version.epoch)
+	}
 	l.failed[e.typeURL] = f
-	if len(f.names) == 0 || f.righted != 0 && e.version.epoch >= f.righted {
-		delete(l.failed, e.typeURL)
+}
+
+// right says that the epoch puts the failure right, unless an older one did.
+func (f *failure) right(epoch uint64) {
+	if f.righted == 0 || epoch < f.righted {
+		f.righted = epoch
 	}
 }
 
@@ -159,17 +168,26 @@ func (l *ledger) nack(nonce, message string) (letter, bool) {
 	for _, name := range e.names {
 		delete(l.cold, name) // what was rejected asks for nothing
 	}
-	l.failed[e.typeURL] = failure{names: append(l.failed[e.typeURL].names, named(e.names, message)...)}
+	f := l.failed[e.typeURL]
+	if f.righted != 0 && f.righted <= e.version.epoch {
+		f = failure{} // this is another one
+	}
+	l.failed[e.typeURL] = failure{
+		names: append(f.names, named(e.names, message)...),
+		epoch: max(f.epoch, e.version.epoch),
+	}
 	return e, true
 }
 
-// right says that the epoch takes back what the proxy rejected. It counts as soon as the epoch has nothing
+// right says that the epoch takes back what the proxy rejected before it. It counts as soon as the epoch has nothing
 // unanswered.
 func (l *ledger) right(epoch uint64) {
 	l.mu.Lock()
 	for t, f := range l.failed {
-		f.righted = epoch
-		l.failed[t] = f
+		if f.epoch < epoch {
+			f.right(epoch)
+			l.failed[t] = f
+		}
 	}
 	l.unlockAndTell()
 }
