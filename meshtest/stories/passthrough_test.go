@@ -49,6 +49,7 @@ func passthrough(w world) {
 		}
 	}
 	w.web().Ask(5, "http://127.0.0.1:9080/").MustLoseNothing(w)
+	w.inside()
 }
 
 // holder starts a service of the mesh that has a certificate of its own, and returns the certificate's path.
@@ -70,4 +71,27 @@ func (w world) holder(service string) string {
 func (w world) browseTLS(n int, name, trusted string) *meshtest.Tally {
 	w.Helper()
 	return w.Browser.Ask(n, "https://"+name+":8443/", "--cacert", trusted, "--resolve", name+":8443:"+w.Machines["public"].IPv4.String())
+}
+
+// inside leads connections between machines of the mesh elsewhere; what is in them stays between the two ends.
+func (w world) inside() {
+	ask := func(answered string) {
+		w.Helper()
+		const sent = 10
+		tally := w.web().Ask(sent, "https://vault:9443/", "--insecure")
+		tally.MustLoseNothing(w)
+		if tally.ByHost(answered, answered+"1") != sent {
+			w.Errorf("all should have been answered by %s: %s", answered, tally)
+		}
+	}
+	ask("vault")
+	w.apply(`apiVersion: gateway.networking.k8s.io/v1
+kind: TLSRoute
+metadata: {name: inside, namespace: shop}
+spec:
+  parentRefs: [{group: "", kind: Service, name: vault}]
+  hostnames: [vault]
+  rules: [{backendRefs: [{name: mail, port: 9443}]}]
+`, "tlsroute/inside")
+	ask("mail")
 }

@@ -26,27 +26,6 @@ func retries(w world) {
 	}
 }
 
-// timeouts end at their bound: that of the policy, and that of a route, which wins.
-func timeouts(w world) {
-	w.Turn("rv1", "delay=5s")
-	defer w.Turn("rv1", "")
-	w.apply(policy("reviews", "  timeouts: {request: 1500ms}"), "trafficpolicy/reviews")
-	w.timesOutAfter(1500 * time.Millisecond)
-	w.apply(strings.Replace(somewhere("v1"), "  - backendRefs", "  - timeouts: {request: 300ms}\n    backendRefs", 1), "httproute/reviews")
-	w.timesOutAfter(300 * time.Millisecond)
-	w.Turn("rv1", "")
-	w.web().Ask(20, "http://reviews:9080/").MustLoseNothing(w)
-}
-
-func (w world) timesOutAfter(bound time.Duration) {
-	w.Helper()
-	const sent, early, slack = 2, 10 * time.Millisecond, time.Second // clocks tick, machines are busy
-	tally := w.web().Ask(sent, "http://reviews:9080/")
-	if tally.Status(http.StatusGatewayTimeout) != sent || !between(tally.Took(), bound-early, bound+slack) {
-		w.Errorf("want a timeout after %v, and not much later: after %v: %s", bound, tally.Took(), tally)
-	}
-}
-
 func faults(w world) {
 	const sent = 300
 	w.apply(policy("ratings", "  fault: {abort: {status: 418, percent: 30}}"), "trafficpolicy/ratings")

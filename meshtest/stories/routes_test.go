@@ -50,6 +50,17 @@ func mirror(w world) {
 	})
 }
 
+// mirrorShare copies some of the requests: a quarter, said in per cent and as a fraction.
+func mirrorShare(w world) {
+	for _, share := range []string{"percent: 25", "fraction: {numerator: 1, denominator: 4}"} {
+		w.apply(strings.Replace(w.Example("mirror"), "requestMirror:\n", "requestMirror:\n        "+share+"\n", 1), "httproute/reviews")
+		const sent = 300
+		before := w.Requests("rv2")
+		w.web().Ask(sent, "http://reviews:9080/").MustLoseNothing(w)
+		w.mustBe("share of copies", float64(w.Requests("rv2")-before)/sent, 0.25, 0.10) // four standard deviations
+	}
+}
+
 // entry adds to examples/rewrite.yaml what filters do to headers.
 const entry = `
   - matches: [{path: {type: PathPrefix, value: /headers}}]
@@ -58,6 +69,15 @@ const entry = `
       requestHeaderModifier: {set: [{name: x-set, value: ours}], add: [{name: x-add, value: ours}], remove: [x-remove]}
     - type: ResponseHeaderModifier
       responseHeaderModifier: {set: [{name: x-answer, value: ours}], remove: [content-type]}
+    backendRefs: [{name: details, port: 9080}]
+  - matches: [{path: {type: PathPrefix, value: /elsewhere}}]
+    filters:
+    - type: RequestRedirect
+      requestRedirect: {scheme: https, hostname: new.example.com, port: 8443, path: {type: ReplaceFullPath, replaceFullPath: /here}}
+  - matches: [{path: {type: PathPrefix, value: /whole}}]
+    filters:
+    - type: URLRewrite
+      urlRewrite: {hostname: new.example.com, path: {type: ReplaceFullPath, replaceFullPath: /all}}
     backendRefs: [{name: details, port: 9080}]
   - matches: [{path: {type: PathPrefix, value: /cors}}]
     filters:
@@ -70,6 +90,8 @@ func filters(w world) {
 	w.apply(strings.TrimRight(w.Example("rewrite"), "\n")+entry, "httproute/details")
 	w.browse("/book/1?headers", nil, http.StatusOK, `"path": "/details/1?headers"`, `"X-Shop-Entry"`)
 	w.browse("/volume/1", nil, http.StatusMovedPermanently, "location: "+w.URL("/book/1"))
+	w.browse("/elsewhere/1", nil, http.StatusFound, "location: https://new.example.com:8443/here")
+	w.browse("/whole/1?headers", nil, http.StatusOK, `"path": "/all?headers"`, `"Host": [ "new.example.com" ]`)
 	out := w.browse("/headers?headers", []string{"x-set: theirs", "x-add: theirs", "x-remove: theirs"}, http.StatusOK,
 		"x-answer: ours", `"X-Set": [ "ours" ]`, `"X-Add": [ "theirs", "ours" ]`)
 	for _, gone := range []string{"X-Remove", "content-type:"} {

@@ -99,11 +99,16 @@ func somewhere(version string) string {
 
 // policy is a TrafficPolicy for a service.
 func policy(service, spec string) string {
+	return policyOf(service, "{kind: Service, name: "+service+"}", spec)
+}
+
+// policyOf is a TrafficPolicy for something else.
+func policyOf(name, target, spec string) string {
 	return `apiVersion: isthmus.dev/v1alpha1
 kind: TrafficPolicy
-metadata: {name: ` + service + `, namespace: shop}
+metadata: {name: ` + name + `, namespace: shop}
 spec:
-  targetRefs: [{kind: Service, name: ` + service + `}]
+  targetRefs: [` + target + `]
 ` + spec + "\n"
 }
 
