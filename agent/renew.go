@@ -83,7 +83,7 @@ func (a *agent) renew(ctx context.Context) error {
 
 // use puts credentials to use, and on disk.
 func (a *agent) use(c *credentials) error {
-	if err := a.secrets.Set(c.key, c.chain, c.roots); err != nil {
+	if err := a.secrets.Set(c.key, c.chain, c.trust()); err != nil {
 		return err
 	}
 	a.holder.now.Store(c)

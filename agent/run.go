@@ -124,6 +124,7 @@ func (a *agent) equip(ctx context.Context) error {
 	if len(known.Edges) == 0 {
 		return notJoined(a.config.Data)
 	}
+	a.federate(known.Federated)
 	if a.settings.Host == "" {
 		a.settings.Host, _ = os.Hostname() // for display only
 	}
@@ -200,10 +201,11 @@ func (a *agent) answered(answer *machinepb.AttendResponse) {
 	a.board.Clear("edge")
 	a.board.Put("registration", problem.RegistrationDoubtful, answer.Warning)
 	old := loadMembership(a.folder.member())
-	m := membership{Workload: answer.Workload, NodeID: answer.NodeId, Edges: answer.Edges}
+	m := membership{Workload: answer.Workload, NodeID: answer.NodeId, Edges: answer.Edges, Federated: federated(answer.Federated)}
 	if len(m.Edges) == 0 {
 		m.Edges = old.Edges
 	}
+	a.federate(m.Federated)
 	if err := writeJSON(a.folder.member(), m); err != nil {
 		a.config.Log.Error("what the edge says cannot be saved", "err", err)
 	}

@@ -36,10 +36,12 @@ const secretType = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v
 type Server struct {
 	log *slog.Logger
 
-	mu      sync.Mutex // guards the rest
-	secrets map[string]xds.Any
-	version uint64
-	changed chan struct{} // closed by the next change
+	mu        sync.Mutex // guards the rest
+	secrets   map[string]xds.Any
+	own       identity.TrustDomain
+	federated []identity.TrustDomain
+	version   uint64
+	changed   chan struct{} // closed by the next change
 }
 
 // New makes a server without secrets; Envoy waits for the first.
@@ -50,21 +52,34 @@ func New(log *slog.Logger) *Server {
 // Register adds the service to the server of Envoy's socket.
 func (s *Server) Register(r *grpc.Server) { xds.ServeSecrets(r, s.serve) }
 
-// Set replaces the secrets. The chain is leaf first, without the root.
-func (s *Server) Set(key crypto.Signer, chain, roots []*x509.Certificate) error {
+// Set replaces the certificate and the roots that vouch for its trust domain. The chain is leaf first, without the root.
+func (s *Server) Set(key crypto.Signer, chain []*x509.Certificate, own identity.TrustDomain) error {
 	text, err := identity.EncodeKey(key)
 	if err != nil {
 		return err
 	}
-	secrets := map[string]xds.Any{
-		CertificateName: certificateSecret(identity.EncodeCertificates(chain), text),
-		RootsName:       rootsSecret(RootsName, identity.EncodeCertificates(roots)),
-	}
+	secrets := map[string]xds.Any{CertificateName: certificateSecret(identity.EncodeCertificates(chain), text)}
 	if system := systemRoots(); system != nil {
 		secrets[SystemRootsName] = rootsSecret(SystemRootsName, system)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.own = own
 	s.replace(secrets)
 	return nil
+}
+
+// Federate replaces the other trust domains whose identities are accepted, each vouched for by its own roots only.
+func (s *Server) Federate(domains []identity.TrustDomain) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slices.EqualFunc(domains, s.federated, identity.TrustDomain.Equal) {
+		return
+	}
+	s.federated = domains
+	if len(s.secrets) > 0 {
+		s.replace(maps.Clone(s.secrets))
+	}
 }
 
 // certificateSecret is envoy.extensions.transport_sockets.tls.v3.Secret with a TlsCertificate.
@@ -74,11 +89,6 @@ func certificateSecret(chain, key []byte) xds.Any {
 	return pack(CertificateName, 2, certificate)
 }
 
-// rootsSecret is a Secret with a CertificateValidationContext.
-func rootsSecret(name string, roots []byte) xds.Any {
-	return pack(name, 4, xds.AppendBytes(nil, 1, inline(roots)))
-}
-
 func pack(name string, kind protowire.Number, content []byte) xds.Any {
 	return xds.Any{TypeURL: secretType, Value: xds.AppendBytes(xds.AppendBytes(nil, 1, []byte(name)), kind, content)}
 }
@@ -86,9 +96,16 @@ func pack(name string, kind protowire.Number, content []byte) xds.Any {
 // inline is envoy.config.core.v3.DataSource with inline_bytes.
 func inline(content []byte) []byte { return xds.AppendBytes(nil, 2, content) }
 
-func (s *Server) replace(secrets map[string]xds.Any) {
+// Federated are the other trust domains whose identities are accepted.
+func (s *Server) Federated() []identity.TrustDomain {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return slices.Clone(s.federated)
+}
+
+// replace serves secrets, and beside them the roots of the moment. Caller holds mu.
+func (s *Server) replace(secrets map[string]xds.Any) {
+	secrets[RootsName] = trustSecret(s.own, s.federated)
 	s.secrets, s.version = secrets, s.version+1
 	close(s.changed)
 	s.changed = make(chan struct{})

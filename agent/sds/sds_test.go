@@ -85,7 +85,7 @@ func TestSecretsAreServedAndRotated(t *testing.T) {
 	send(t, stream, &xds.Request{Names: []string{CertificateName}}) // before there is one
 
 	key, roots := authority(t)
-	if err := s.Set(key, roots, roots); err != nil {
+	if err := s.Set(key, roots, identity.TrustDomain{Name: "isthmus.local", Roots: roots}); err != nil {
 		t.Fatal(err)
 	}
 	secret, first := receive(t, stream)
@@ -106,7 +106,7 @@ func TestSecretsAreServedAndRotated(t *testing.T) {
 	send(t, stream, &xds.Request{Names: []string{RootsName}, Nonce: second.Nonce, Rejection: &xds.Rejection{Text: "no"}})
 
 	other, newRoots := authority(t)
-	if err := s.Set(other, newRoots, newRoots); err != nil {
+	if err := s.Set(other, newRoots, identity.TrustDomain{Name: "isthmus.local", Roots: newRoots}); err != nil {
 		t.Fatal(err)
 	}
 	secret, third := receive(t, stream)

@@ -18,7 +18,7 @@ func TestSystemRoots(t *testing.T) {
 	s := New(slog.New(slog.DiscardHandler))
 	set := func() {
 		t.Helper()
-		if err := s.Set(key, roots, roots); err != nil {
+		if err := s.Set(key, roots, identity.TrustDomain{Name: "isthmus.local", Roots: roots}); err != nil {
 			t.Fatal(err)
 		}
 	}

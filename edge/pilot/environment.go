@@ -26,7 +26,8 @@ import (
 func (p *Pilot) build() error {
 	p.env = model.NewEnvironment()
 	p.env.DomainSuffix = Domain
-	watcher := meshwatcher.ConfigAdapter(krt.NewStatic(&meshwatcher.MeshConfigResource{MeshConfig: meshConfig(p.trustDomain)}, true))
+	p.mesh = krt.NewStatic(&meshwatcher.MeshConfigResource{MeshConfig: meshConfig(p.trustDomain, nil)}, true)
+	watcher := meshwatcher.ConfigAdapter(p.mesh)
 	p.env.Watcher = watcher
 	p.env.NetworksWatcher = meshwatcher.NetworksAdapter(krt.NewStatic(&meshwatcher.MeshNetworksResource{MeshNetworks: mesh.DefaultMeshNetworks()}, true))
 	p.store = newStore(p.stop)
@@ -108,6 +109,11 @@ func (p *Pilot) push(changed sets.Set[model.ConfigKey], reason model.TriggerReas
 func (p *Pilot) pushAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.resend()
+}
+
+// resend is pushAll. Caller holds mu.
+func (p *Pilot) resend() {
 	p.send(&model.PushRequest{Forced: true, Reason: model.NewReasonStats(model.GlobalUpdate)})
 }
 

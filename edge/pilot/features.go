@@ -64,10 +64,14 @@ func orderPushes() {
 	}
 }
 
-// meshConfig is the configuration Istio calls the mesh's.
-func meshConfig(trustDomain string) *meshconfig.MeshConfig {
+// meshConfig is the configuration Istio calls the mesh's. Peers of the federated trust domains are accepted; their
+// names are no aliases, which would make a policy for an account of the mesh admit theirs.
+func meshConfig(trustDomain string, federated []string) *meshconfig.MeshConfig {
 	m := mesh.DefaultMeshConfig()
 	m.TrustDomain = trustDomain
+	if len(federated) > 0 { // their roots are the agents' business
+		m.CaCertificates = []*meshconfig.MeshConfig_CertificateData{{TrustDomains: federated}}
+	}
 	m.RootNamespace = RootNamespace
 	istio.Defaults(m)
 	// Istio's metrics filter is not part of upstream Envoy, its other defaults write files.

@@ -12,6 +12,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"istio.io/istio/pilot/pkg/model"
 	"istio.io/istio/pilot/pkg/xds"
+	"istio.io/istio/pkg/config/mesh/meshwatcher"
+	"istio.io/istio/pkg/kube/krt"
 
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
@@ -68,6 +70,8 @@ type Pilot struct {
 	revision  int64
 	epoch     uint64
 	explicit  *explicits
+	mesh      krt.StaticSingleton[meshwatcher.MeshConfigResource]
+	federated []string
 	trial     trial
 	righted   righted
 
@@ -133,6 +137,19 @@ func (p *Pilot) SetWorkloads(upserts []Workload, gone []string) {
 	for _, name := range reshaped {
 		p.streams.close(name, "the workload changed")
 	}
+}
+
+// Federate has proxies accept peers of other trust domains than the mesh's, and of no more than these. Whether a peer
+// is whom it says is for the roots that agents give Envoy.
+func (p *Pilot) Federate(domains []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if slices.Equal(domains, p.federated) {
+		return
+	}
+	p.federated = domains
+	p.mesh.Set(&meshwatcher.MeshConfigResource{MeshConfig: meshConfig(p.trustDomain, domains)})
+	p.resend()
 }
 
 // unknownExplicit tells whether one of them needs listeners that were never rendered. Caller holds mu.

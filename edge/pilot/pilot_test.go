@@ -71,7 +71,7 @@ func TestIstioIsSetUpForUpstreamEnvoy(t *testing.T) {
 	if last := xds.PushOrder[len(xds.PushOrder)-1]; last != tailType {
 		t.Errorf("%s comes after the tail", last)
 	}
-	if m := meshConfig(trustDomain); m.TrustDomain != trustDomain || len(m.ExtensionProviders) > 0 {
+	if m := meshConfig(trustDomain, nil); m.TrustDomain != trustDomain || len(m.ExtensionProviders) > 0 {
 		t.Errorf("mesh configuration %v", m)
 	}
 }

@@ -66,7 +66,7 @@ func (r *Roster) Attend(raw stream) error {
 	}
 }
 
-// Announce tells every agent which edges the zone has now.
+// Announce tells every agent which edges the zone has now, and whom to trust.
 func (r *Roster) Announce() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -131,6 +131,9 @@ func (r *Roster) wait(ctx context.Context, s *session) error {
 
 func (r *Roster) answer(s *session) *machinepb.AttendResponse {
 	a := &machinepb.AttendResponse{Workload: s.name, Edges: r.config.Edges(), Lease: durationpb.New(r.config.Lease)}
+	if r.config.Federated != nil {
+		a.Federated = r.config.Federated()
+	}
 	if w := r.get(s.name); w != nil {
 		a.NodeId, a.Warning = r.config.NodeID(w), w.warning()
 	}

@@ -51,6 +51,7 @@ type zone struct {
 	refusing  map[string]bool
 	probed    map[string]int
 	now       func() time.Time
+	federated []*machinepb.TrustDomain
 }
 
 // service is what gRPC serves.
@@ -79,12 +80,13 @@ func (z *zone) start() {
 	z.settle = func(context.Context) error { return nil }
 	z.Roster, err = roster.New(roster.Config{
 		Zone: admission.Zone{Name: "dc1", TrustDomain: Domain}, Journal: j, Publish: z.publish,
-		NodeID: func(w *roster.Workload) string { return "node of " + w.Name },
-		Settle: func(ctx context.Context) error { return z.settle(ctx) },
-		Report: func(r *feedpb.ReportRequest) { z.mu.Lock(); defer z.mu.Unlock(); z.reports = append(z.reports, r) },
-		Saved:  func(err error) { z.mu.Lock(); defer z.mu.Unlock(); z.saved = err },
-		Edges:  func() []string { return []string{"e1:15012"} },
-		Lease:  lease, Forget: 50 * time.Millisecond, Probe: z.probe, Now: z.now,
+		NodeID:    func(w *roster.Workload) string { return "node of " + w.Name },
+		Settle:    func(ctx context.Context) error { return z.settle(ctx) },
+		Report:    func(r *feedpb.ReportRequest) { z.mu.Lock(); defer z.mu.Unlock(); z.reports = append(z.reports, r) },
+		Saved:     func(err error) { z.mu.Lock(); defer z.mu.Unlock(); z.saved = err },
+		Edges:     func() []string { return []string{"e1:15012"} },
+		Federated: func() []*machinepb.TrustDomain { z.mu.Lock(); defer z.mu.Unlock(); return z.federated },
+		Lease:     lease, Forget: 50 * time.Millisecond, Probe: z.probe, Now: z.now,
 		Refusals: admission.NewRefusals(Log(z.t), nil), Log: Log(z.t), Metrics: prometheus.NewRegistry(),
 	})
 	Check(z.t, err)

@@ -353,7 +353,9 @@ type AttendResponse struct {
 	// What is wrong with the registration, in words; empty when nothing is.
 	Warning string `protobuf:"bytes,5,opt,name=warning,proto3" json:"warning,omitempty"`
 	// How long the edge keeps an absent agent's workload without looking after it.
-	Lease         *durationpb.Duration `protobuf:"bytes,6,opt,name=lease,proto3" json:"lease,omitempty"`
+	Lease *durationpb.Duration `protobuf:"bytes,6,opt,name=lease,proto3" json:"lease,omitempty"`
+	// Trust domains other than the mesh's whose identities the zone's proxies accept, all of them.
+	Federated     []*TrustDomain `protobuf:"bytes,7,rep,name=federated,proto3" json:"federated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -430,6 +432,67 @@ func (x *AttendResponse) GetLease() *durationpb.Duration {
 	return nil
 }
 
+func (x *AttendResponse) GetFederated() []*TrustDomain {
+	if x != nil {
+		return x.Federated
+	}
+	return nil
+}
+
+// TrustDomain is whom the roots may vouch for: its identities and no others.
+type TrustDomain struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// X.509, DER.
+	Roots         [][]byte `protobuf:"bytes,2,rep,name=roots,proto3" json:"roots,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrustDomain) Reset() {
+	*x = TrustDomain{}
+	mi := &file_machine_machinepb_machine_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrustDomain) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrustDomain) ProtoMessage() {}
+
+func (x *TrustDomain) ProtoReflect() protoreflect.Message {
+	mi := &file_machine_machinepb_machine_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrustDomain.ProtoReflect.Descriptor instead.
+func (*TrustDomain) Descriptor() ([]byte, []int) {
+	return file_machine_machinepb_machine_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *TrustDomain) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TrustDomain) GetRoots() [][]byte {
+	if x != nil {
+		return x.Roots
+	}
+	return nil
+}
+
 type Workload struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Chosen by the agent once and kept on its disk: random, at least 64 bits, hexadecimal.
@@ -454,7 +517,7 @@ type Workload struct {
 
 func (x *Workload) Reset() {
 	*x = Workload{}
-	mi := &file_machine_machinepb_machine_proto_msgTypes[5]
+	mi := &file_machine_machinepb_machine_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -466,7 +529,7 @@ func (x *Workload) String() string {
 func (*Workload) ProtoMessage() {}
 
 func (x *Workload) ProtoReflect() protoreflect.Message {
-	mi := &file_machine_machinepb_machine_proto_msgTypes[5]
+	mi := &file_machine_machinepb_machine_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -479,7 +542,7 @@ func (x *Workload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Workload.ProtoReflect.Descriptor instead.
 func (*Workload) Descriptor() ([]byte, []int) {
-	return file_machine_machinepb_machine_proto_rawDescGZIP(), []int{5}
+	return file_machine_machinepb_machine_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Workload) GetInstance() string {
@@ -573,7 +636,7 @@ type Port struct {
 
 func (x *Port) Reset() {
 	*x = Port{}
-	mi := &file_machine_machinepb_machine_proto_msgTypes[6]
+	mi := &file_machine_machinepb_machine_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -585,7 +648,7 @@ func (x *Port) String() string {
 func (*Port) ProtoMessage() {}
 
 func (x *Port) ProtoReflect() protoreflect.Message {
-	mi := &file_machine_machinepb_machine_proto_msgTypes[6]
+	mi := &file_machine_machinepb_machine_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -598,7 +661,7 @@ func (x *Port) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Port.ProtoReflect.Descriptor instead.
 func (*Port) Descriptor() ([]byte, []int) {
-	return file_machine_machinepb_machine_proto_rawDescGZIP(), []int{6}
+	return file_machine_machinepb_machine_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Port) GetPort() uint32 {
@@ -635,7 +698,7 @@ type Upstream struct {
 
 func (x *Upstream) Reset() {
 	*x = Upstream{}
-	mi := &file_machine_machinepb_machine_proto_msgTypes[7]
+	mi := &file_machine_machinepb_machine_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -647,7 +710,7 @@ func (x *Upstream) String() string {
 func (*Upstream) ProtoMessage() {}
 
 func (x *Upstream) ProtoReflect() protoreflect.Message {
-	mi := &file_machine_machinepb_machine_proto_msgTypes[7]
+	mi := &file_machine_machinepb_machine_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -660,7 +723,7 @@ func (x *Upstream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Upstream.ProtoReflect.Descriptor instead.
 func (*Upstream) Descriptor() ([]byte, []int) {
-	return file_machine_machinepb_machine_proto_rawDescGZIP(), []int{7}
+	return file_machine_machinepb_machine_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Upstream) GetHost() string {
@@ -694,7 +757,7 @@ type Health struct {
 
 func (x *Health) Reset() {
 	*x = Health{}
-	mi := &file_machine_machinepb_machine_proto_msgTypes[8]
+	mi := &file_machine_machinepb_machine_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -706,7 +769,7 @@ func (x *Health) String() string {
 func (*Health) ProtoMessage() {}
 
 func (x *Health) ProtoReflect() protoreflect.Message {
-	mi := &file_machine_machinepb_machine_proto_msgTypes[8]
+	mi := &file_machine_machinepb_machine_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -719,7 +782,7 @@ func (x *Health) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Health.ProtoReflect.Descriptor instead.
 func (*Health) Descriptor() ([]byte, []int) {
-	return file_machine_machinepb_machine_proto_rawDescGZIP(), []int{8}
+	return file_machine_machinepb_machine_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Health) GetHealthy() bool {
@@ -758,14 +821,18 @@ const file_machine_machinepb_machine_proto_rawDesc = "" +
 	"\rAttendRequest\x128\n" +
 	"\bworkload\x18\x01 \x01(\v2\x1c.isthmus.machine.v1.WorkloadR\bworkload\x122\n" +
 	"\x06health\x18\x02 \x01(\v2\x1a.isthmus.machine.v1.HealthR\x06health\x12\x14\n" +
-	"\x05leave\x18\x03 \x01(\bR\x05leave\"\xba\x01\n" +
+	"\x05leave\x18\x03 \x01(\bR\x05leave\"\xf9\x01\n" +
 	"\x0eAttendResponse\x12\x1a\n" +
 	"\bworkload\x18\x01 \x01(\tR\bworkload\x12\x17\n" +
 	"\anode_id\x18\x02 \x01(\tR\x06nodeId\x12\x14\n" +
 	"\x05edges\x18\x03 \x03(\tR\x05edges\x12\x12\n" +
 	"\x04left\x18\x04 \x01(\bR\x04left\x12\x18\n" +
 	"\awarning\x18\x05 \x01(\tR\awarning\x12/\n" +
-	"\x05lease\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x05lease\"\xfb\x03\n" +
+	"\x05lease\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x05lease\x12=\n" +
+	"\tfederated\x18\a \x03(\v2\x1f.isthmus.machine.v1.TrustDomainR\tfederated\"7\n" +
+	"\vTrustDomain\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05roots\x18\x02 \x03(\fR\x05roots\"\xfb\x03\n" +
 	"\bWorkload\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
@@ -816,7 +883,7 @@ func file_machine_machinepb_machine_proto_rawDescGZIP() []byte {
 }
 
 var file_machine_machinepb_machine_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_machine_machinepb_machine_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_machine_machinepb_machine_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_machine_machinepb_machine_proto_goTypes = []any{
 	(Capture)(0),                // 0: isthmus.machine.v1.Capture
 	(*JoinRequest)(nil),         // 1: isthmus.machine.v1.JoinRequest
@@ -824,32 +891,34 @@ var file_machine_machinepb_machine_proto_goTypes = []any{
 	(*JoinResponse)(nil),        // 3: isthmus.machine.v1.JoinResponse
 	(*AttendRequest)(nil),       // 4: isthmus.machine.v1.AttendRequest
 	(*AttendResponse)(nil),      // 5: isthmus.machine.v1.AttendResponse
-	(*Workload)(nil),            // 6: isthmus.machine.v1.Workload
-	(*Port)(nil),                // 7: isthmus.machine.v1.Port
-	(*Upstream)(nil),            // 8: isthmus.machine.v1.Upstream
-	(*Health)(nil),              // 9: isthmus.machine.v1.Health
-	nil,                         // 10: isthmus.machine.v1.Workload.LabelsEntry
-	(*durationpb.Duration)(nil), // 11: google.protobuf.Duration
+	(*TrustDomain)(nil),         // 6: isthmus.machine.v1.TrustDomain
+	(*Workload)(nil),            // 7: isthmus.machine.v1.Workload
+	(*Port)(nil),                // 8: isthmus.machine.v1.Port
+	(*Upstream)(nil),            // 9: isthmus.machine.v1.Upstream
+	(*Health)(nil),              // 10: isthmus.machine.v1.Health
+	nil,                         // 11: isthmus.machine.v1.Workload.LabelsEntry
+	(*durationpb.Duration)(nil), // 12: google.protobuf.Duration
 }
 var file_machine_machinepb_machine_proto_depIdxs = []int32{
-	6,  // 0: isthmus.machine.v1.AttendRequest.workload:type_name -> isthmus.machine.v1.Workload
-	9,  // 1: isthmus.machine.v1.AttendRequest.health:type_name -> isthmus.machine.v1.Health
-	11, // 2: isthmus.machine.v1.AttendResponse.lease:type_name -> google.protobuf.Duration
-	7,  // 3: isthmus.machine.v1.Workload.ports:type_name -> isthmus.machine.v1.Port
-	10, // 4: isthmus.machine.v1.Workload.labels:type_name -> isthmus.machine.v1.Workload.LabelsEntry
-	0,  // 5: isthmus.machine.v1.Workload.capture:type_name -> isthmus.machine.v1.Capture
-	8,  // 6: isthmus.machine.v1.Workload.upstreams:type_name -> isthmus.machine.v1.Upstream
-	1,  // 7: isthmus.machine.v1.Machine.Join:input_type -> isthmus.machine.v1.JoinRequest
-	2,  // 8: isthmus.machine.v1.Machine.Renew:input_type -> isthmus.machine.v1.RenewRequest
-	4,  // 9: isthmus.machine.v1.Machine.Attend:input_type -> isthmus.machine.v1.AttendRequest
-	3,  // 10: isthmus.machine.v1.Machine.Join:output_type -> isthmus.machine.v1.JoinResponse
-	3,  // 11: isthmus.machine.v1.Machine.Renew:output_type -> isthmus.machine.v1.JoinResponse
-	5,  // 12: isthmus.machine.v1.Machine.Attend:output_type -> isthmus.machine.v1.AttendResponse
-	10, // [10:13] is the sub-list for method output_type
-	7,  // [7:10] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	7,  // 0: isthmus.machine.v1.AttendRequest.workload:type_name -> isthmus.machine.v1.Workload
+	10, // 1: isthmus.machine.v1.AttendRequest.health:type_name -> isthmus.machine.v1.Health
+	12, // 2: isthmus.machine.v1.AttendResponse.lease:type_name -> google.protobuf.Duration
+	6,  // 3: isthmus.machine.v1.AttendResponse.federated:type_name -> isthmus.machine.v1.TrustDomain
+	8,  // 4: isthmus.machine.v1.Workload.ports:type_name -> isthmus.machine.v1.Port
+	11, // 5: isthmus.machine.v1.Workload.labels:type_name -> isthmus.machine.v1.Workload.LabelsEntry
+	0,  // 6: isthmus.machine.v1.Workload.capture:type_name -> isthmus.machine.v1.Capture
+	9,  // 7: isthmus.machine.v1.Workload.upstreams:type_name -> isthmus.machine.v1.Upstream
+	1,  // 8: isthmus.machine.v1.Machine.Join:input_type -> isthmus.machine.v1.JoinRequest
+	2,  // 9: isthmus.machine.v1.Machine.Renew:input_type -> isthmus.machine.v1.RenewRequest
+	4,  // 10: isthmus.machine.v1.Machine.Attend:input_type -> isthmus.machine.v1.AttendRequest
+	3,  // 11: isthmus.machine.v1.Machine.Join:output_type -> isthmus.machine.v1.JoinResponse
+	3,  // 12: isthmus.machine.v1.Machine.Renew:output_type -> isthmus.machine.v1.JoinResponse
+	5,  // 13: isthmus.machine.v1.Machine.Attend:output_type -> isthmus.machine.v1.AttendResponse
+	11, // [11:14] is the sub-list for method output_type
+	8,  // [8:11] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_machine_machinepb_machine_proto_init() }
@@ -863,7 +932,7 @@ func file_machine_machinepb_machine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_machine_machinepb_machine_proto_rawDesc), len(file_machine_machinepb_machine_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
