@@ -135,6 +135,9 @@ func inputZone(w *work, zone *v1alpha1.Zone) {
 		w.send(key{unit: unitFleet, part: fleetBridged}, zone.Name)
 	}
 	if zone.Spec.Type == v1alpha1.ZoneKubernetes {
+		if zone.Spec.Trust != nil {
+			w.send(key{unit: unitTrust}, zone)
+		}
 		return
 	}
 	w.send(key{unit: unitFleet, part: fleetMachines}, zone.Name)

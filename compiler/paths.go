@@ -10,12 +10,17 @@ import (
 // path is one way from a zone into another, for the edge to try.
 type path struct{ zone, address string }
 
-// sendPaths tells each zone of a workspace how the workspace's other zones are entered from it.
+// sendPaths tells each zone of a workspace how the workspace's other zones are entered from it, and which of these
+// have trust domains of their own.
 func sendPaths(w *work, all sites) {
+	trusted := trustOf(w)
 	for from := range all {
 		for to := range all {
 			if from == to {
 				continue
+			}
+			if domain := trusted[all[to].Zone]; domain != nil {
+				w.send(key{unit: unitZoneInfo, name: all[from].Zone}, federated{all[to].Zone, domain})
 			}
 			for _, g := range all[to].Gateways {
 				w.send(key{unit: unitZoneInfo, name: all[from].Zone}, path{all[to].Zone, g.String()})

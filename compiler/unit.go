@@ -11,6 +11,7 @@ const (
 	unitWorkspace               // a workspace that exists: namespace
 	unitClaim                   // the workspace a pattern of hostnames belongs to: part is the pattern
 	unitFleet                   // all zones; those that are bridged if part is "bridged"; those of machines if it is "machines"
+	unitTrust                   // whom clusters that keep their own roots are trusted for
 	unitReach                   // the zones something goes to: namespace; or part, a zone; or neither, the whole mesh
 	unitSites                   // the zones of a workspace, if one of them is bridged: namespace
 	unitImporters               // the workspaces that import one: namespace
@@ -53,6 +54,7 @@ func computations(options Options) [units]func(*work) any {
 		unitWorkspace:   workspaceOf,
 		unitClaim:       claim,
 		unitFleet:       fleet,
+		unitTrust:       trustAll(options.TrustDomain),
 		unitReach:       reach,
 		unitSites:       sitesOf,
 		unitImporters:   importers,

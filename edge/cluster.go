@@ -74,7 +74,9 @@ func (z *zone) placeInCluster(revision feed.Revision) {
 	if !z.isOf(v1alpha1.ZoneKubernetes, "a cluster") {
 		return
 	}
-	z.cluster.SetClaims(claims(z.facts.Load()))
+	info := z.facts.Load()
+	z.cluster.SetTrust(ownTrust(info))
+	z.cluster.SetClaims(claims(info))
 	rest := revision.Without(ours)
 	_ = z.cluster.Apply(rest.Number, rest.Upserts, rest.Removed) // what is wrong reaches the hub as rejections
 }

@@ -129,6 +129,7 @@ func (e *edge) assemble() (err error) {
 	e.files.damaged("workloads", err)
 	e.siblings = siblings.New(siblings.Config{Name: c.name, TLS: e.siblingTLS, Roster: e.roster, Log: e.config.Log})
 	e.zone.follow(func(info *feedpb.ZoneInfo) { e.meet(info.Edges) })
+	e.zone.follow(e.announceTrust())
 	return nil
 }
 
@@ -175,7 +176,7 @@ func (e *edge) rosterConfig() roster.Config {
 		Publish: func(upserts []*roster.Workload, gone []string) { e.zone.publish(e.pilot, upserts, gone) },
 		NodeID:  func(w *roster.Workload) string { return e.pilot.NodeID(toPilot(w)) },
 		Settle:  e.settle,
-		Report:  e.client.Report, Edges: e.edges, Lease: e.config.Lease, Forget: e.config.Forget,
+		Report:  e.client.Report, Edges: e.edges, Federated: e.zone.federated, Lease: e.config.Lease, Forget: e.config.Forget,
 		Now: e.config.Now, Refusals: e.refusals, Log: e.config.Log, Metrics: e.status.metrics,
 	}
 }

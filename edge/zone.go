@@ -89,6 +89,7 @@ func (z *zone) place(revision feed.Revision) {
 	if p == nil {
 		return
 	}
+	z.federate(p)
 	z.isOf(v1alpha1.ZoneMachines, "machines") // told, and no more: what proxies have goes on
 	rest := revision.Without(ours)
 	added, dropped := z.newborn.reconcile(z.bundle.Get)
@@ -198,11 +199,14 @@ func (z *zone) learn(r *feedpb.Resource) error {
 	if err != nil {
 		return err
 	}
-	for _, tell := range z.told {
-		tell(info)
+	if err := readableTrust(info); err != nil {
+		return fmt.Errorf("%s: %w", r.Name, err)
 	}
 	old := z.facts.Swap(info)
 	z.learned = true
+	for _, tell := range z.told {
+		tell(info)
+	}
 	if z.pilot.Load() != nil && (old.Network != info.Network || old.Region != info.Region || old.Zone != info.Zone) {
 		z.conditions.set("Place", problem.ZoneMoved.Because("zone %s is now in region %q, zone %q, network %q", z.name, info.Region, info.Zone, info.Network))
 	}

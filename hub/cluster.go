@@ -1,12 +1,14 @@
 package hub
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"maps"
 	"slices"
 
 	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
+	"github.com/isthmus-mesh/isthmus/identity"
 )
 
 // sayCluster adds what is known of the cluster that a zone is. While nothing is known, what is stored stands.
@@ -28,7 +30,7 @@ func clusterStatus(said *feedpb.Cluster) v1alpha1.ClusterStatus {
 	status := v1alpha1.ClusterStatus{
 		Istio: v1alpha1.IstioStatus{
 			Versions: words(said.IstioVersions), Revisions: words(said.IstioRevisions), Namespaces: words(said.IstioNamespaces),
-			MeshIDs: words(said.MeshIds), Trust: v1alpha1.ClusterTrust(said.Trust),
+			MeshIDs: words(said.MeshIds), TrustDomains: words(said.TrustDomains), Trust: v1alpha1.ClusterTrust(said.Trust), Roots: certificates(said.Roots),
 		},
 		Services: int32(said.Services), Pods: int32(said.Pods),
 		ServicesWithoutPods: int32(said.ServicesWithoutPods), WithoutPods: words(said.WithoutPods),
@@ -38,6 +40,20 @@ func clusterStatus(said *feedpb.Cluster) v1alpha1.ClusterStatus {
 		status.Unmanaged = append(status.Unmanaged, v1alpha1.UnmanagedKind{Kind: kind, Count: int32(said.Unmanaged[kind])})
 	}
 	return status
+}
+
+// rootsShown is how many roots of a cluster are shown; none has so many.
+const rootsShown = 16
+
+// certificates are PEM; what is none is left out.
+func certificates(ders [][]byte) string {
+	var text []byte
+	for _, der := range ders[:min(len(ders), rootsShown)] {
+		if c, err := x509.ParseCertificate(der); err == nil {
+			text = append(text, identity.EncodeCertificates([]*x509.Certificate{c})...)
+		}
+	}
+	return string(text)
 }
 
 // words are a list that is empty rather than null as JSON.

@@ -70,6 +70,16 @@ var (
 		"Take the entry out of spec.zones or spec.observe of one of the two, or let it name another namespace"}
 )
 
+// Trust: whom zones believe.
+var (
+	TrustDomainTaken = Problem{"ISM1040", "TrustDomainTaken",
+		"A zone is to be trusted for a trust domain that is the mesh's, or another zone's with another root.",
+		"Give the cluster's Istio a trust domain of its own, or have its istiod sign with the zone's authority: isthmus edge cacerts --help"}
+	TrustChanged = Problem{"ISM4040", "TrustChanged",
+		"The Istio of a zone's cluster shows another root or trust domain than the zone is trusted for; the new one is not trusted.",
+		"Ask the cluster's owner; if the change is right, look at it and accept it with isthmus zone federate"}
+)
+
 // Joining: tokens, certificates and identities.
 var (
 	TokenMalformed = Problem{"ISM2001", "TokenMalformed",
@@ -235,6 +245,7 @@ var Catalogue = []Problem{
 	BackendNotFound, ParentNotFound, SelectsNothing, HostnameClaimed, Overridden, UnknownClass, PortWithoutProtocol,
 	Unsupported, RefNotPermitted, Rejected, SecretInvalid, DuplicateService, NoWorkspace, Invalid,
 	RefNotFound, HostnameNotListed, NotAllowed, NoMatchingHostname, HostNotOwned, NoPlaceInCluster, NameInMesh, NamespaceClaimed,
+	TrustDomainTaken, TrustChanged,
 	TokenMalformed, TokenUnknown, TokenExpired, TokenUsed, TokenForeign, IdentityRefused, PeerUntrusted, RequestInvalid,
 	ZoneNotClaimed, HubSilent,
 	ResourceTooLarge, StateNotSaved, StateCorrupt, InstanceTaken, RegistrationInvalid, WorkloadUnknown, HubAway,

@@ -47,10 +47,18 @@ type IstioStatus struct {
 	// +optional
 	MeshIDs []string `json:"meshIDs"`
 
-	// Trust is "mesh" when istiod issues certificates under the mesh's root, "own" when under another, and empty
-	// while that is not known.
+	// TrustDomains that proxies were told; more than one means that proxies of two meshes run side by side.
+	// +optional
+	TrustDomains []string `json:"trustDomains"`
+
+	// Trust is "mesh" when istiod issues certificates under the mesh's root, "federated" when under those that the
+	// zone's spec.trust names, "own" when under another, and empty while that is not known.
 	// +optional
 	Trust ClusterTrust `json:"trust"`
+
+	// Roots that istiod publishes, PEM, where they are not the mesh's.
+	// +optional
+	Roots string `json:"roots"`
 }
 
 // ClusterTrust says under which root a cluster issues certificates.
@@ -59,6 +67,8 @@ type ClusterTrust string
 const (
 	// TrustMesh is the mesh's root: workloads of all zones know each other.
 	TrustMesh ClusterTrust = "mesh"
+	// TrustFederated is a root of the cluster's own that the mesh accepts for the cluster's trust domain.
+	TrustFederated ClusterTrust = "federated"
 	// TrustOwn is a root of the cluster's own: other zones refuse its workloads, and they those of other zones.
 	TrustOwn ClusterTrust = "own"
 )

@@ -38,6 +38,8 @@ type Zone struct {
 }
 
 // ZoneSpec says what the zone is and where it lies.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.trust) || self.type == 'kubernetes'",message="a zone of machines has the mesh's trust domain and root"
 type ZoneSpec struct {
 	// Type is "machines", or "kubernetes" for a cluster that runs Istio.
 	// +kubebuilder:default=machines
@@ -56,6 +58,27 @@ type ZoneSpec struct {
 	// EastWest says where other zones enter this one.
 	// +optional
 	EastWest EastWest `json:"eastWest,omitempty"`
+
+	// Trust says that a cluster which keeps a root and a trust domain of its own is trusted for exactly that domain.
+	// Without it such a cluster is trusted for nothing. isthmus zone federate writes it.
+	// +optional
+	Trust *ZoneTrust `json:"trust,omitempty"`
+}
+
+// ZoneTrust is who may vouch for the identities of a cluster.
+//
+// +kubebuilder:validation:XValidation:rule="self.domain != 'cluster.local'",message="policies of Istio take cluster.local for the trust domain of whichever zone they are in: give the cluster's Istio another trustDomain"
+type ZoneTrust struct {
+	// Domain is the trust domain of the cluster's Istio: its identities are "spiffe://DOMAIN/ns/NAMESPACE/sa/ACCOUNT".
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9._]*[a-z0-9])?$`
+	Domain string `json:"domain"`
+
+	// Roots are the certificates, PEM, under which the cluster's istiod issues its own. They are accepted for the
+	// domain and for nothing else, and nothing else is accepted for it; several while one replaces another.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=65536
+	Roots string `json:"roots"`
 }
 
 // EastWestPort is the port of an east-west gateway whose address names none: Istio's own choice.

@@ -76,8 +76,9 @@ type pod struct {
 	namespace, name, node, account string
 	addresses                      []string
 	labels                         map[string]string
-	// meshID is Istio's, as its proxy in the pod was told; istiod the version of Istio, if the pod is one of istiod.
-	meshID, istiod string
+	// meshID and trustDomain are Istio's, as its proxy in the pod was told; istiod the version of Istio, if the pod is
+	// one of istiod.
+	meshID, trustDomain, istiod string
 	// proxied is whether there is a proxy in it, ready whether the pod is, ended whether it will never run again.
 	proxied, ready, ended bool
 }
@@ -88,7 +89,7 @@ func readPod(object any) pod {
 	p := object.(*corev1.Pod)
 	out := pod{
 		namespace: p.Namespace, name: p.Name, node: p.Spec.NodeName, account: p.Spec.ServiceAccountName, labels: p.Labels,
-		meshID: meshID(p), istiod: istiodVersion(p),
+		meshID: proxyTold(p, meshIDVariable), trustDomain: proxyTold(p, trustDomainVariable), istiod: istiodVersion(p),
 		proxied: hasProxy(p), ready: isReady(p), ended: p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
 	}
 	for _, address := range p.Status.PodIPs {

@@ -29,6 +29,7 @@ func (c *Cluster) Facts() *feedpb.Cluster { return c.facts.told.Load() }
 // tellFacts tells what the cluster shows whenever it is something else, until ctx ends.
 func (c *Cluster) tellFacts(ctx context.Context) {
 	defer c.facts.told.Store(nil)
+	defer c.config.Events.Condition(trustPlace, nil)
 	tick, look := time.NewTicker(factsEvery), time.NewTicker(trustEvery)
 	defer tick.Stop()
 	defer look.Stop()
@@ -56,7 +57,8 @@ func (c *Cluster) gather(ctx context.Context, t *trust) *feedpb.Cluster {
 		return nil
 	}
 	findIstio(f, c.inventory.pods.all())
-	f.Unmanaged, f.Trust = c.unmanaged(), string(c.trust(ctx, t, f.IstioNamespaces))
+	f.Unmanaged = c.unmanaged()
+	c.findTrust(ctx, t, f)
 	return f
 }
 

@@ -1,6 +1,7 @@
 package kube_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/isthmus-mesh/isthmus/api/problem"
 	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 	"github.com/isthmus-mesh/isthmus/edge/kube"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
@@ -49,7 +51,7 @@ func testFacts(t *testing.T, c *cluster.Cluster) {
 		Trust: string(v1alpha1.TrustMesh), Services: 2, ServicesWithoutPods: 1, WithoutPods: []string{"facts/empty"},
 	}
 	z.waitFacts("all of it", func(f *feedpb.Cluster) bool {
-		f.MeshIds, f.Unmanaged = nil, nil // those of the cluster's other namespaces
+		f.MeshIds, f.TrustDomains, f.Unmanaged = nil, nil, nil // those of the cluster's other namespaces
 		return proto.Equal(f, want)
 	})
 	if got := z.Cluster.Facts(); got.GetTrust() != string(v1alpha1.TrustMesh) {
@@ -58,7 +60,16 @@ func testFacts(t *testing.T, c *cluster.Cluster) {
 	c.Apply(`{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {namespace: facts, name: theirs}, spec: {egress: [{hosts: ["./*"]}]}}`)
 	z.waitFacts("one of the team's own", func(f *feedpb.Cluster) bool { return f.Unmanaged["Sidecar"] == 1 })
 	own := factsZone(t, c, "facts-own", other)
-	own.waitFacts("another root", func(f *feedpb.Cluster) bool { return f.Trust == string(v1alpha1.TrustOwn) })
+	own.waitFacts("another root", func(f *feedpb.Cluster) bool {
+		return f.Trust == string(v1alpha1.TrustOwn) && len(f.Roots) == 1 && bytes.Equal(f.Roots[0], mesh.Raw)
+	})
+	own.SetTrust(&identity.TrustDomain{Name: "prod-1.example", Roots: []*x509.Certificate{mesh}})
+	own.waitFacts("a root that is accepted", func(f *feedpb.Cluster) bool { return f.Trust == string(v1alpha1.TrustFederated) })
+	own.SetTrust(&identity.TrustDomain{Name: "prod-1.example", Roots: []*x509.Certificate{newRoot(t)}})
+	own.waitFacts("a root that changed", func(f *feedpb.Cluster) bool { return f.Trust == string(v1alpha1.TrustOwn) })
+	if told := own.told(); !strings.Contains(fmt.Sprint(told), problem.TrustChanged.Code) {
+		t.Errorf("a root that changed: conditions %v", told)
+	}
 	both := factsZone(t, c, "facts-both", other, mesh)
 	both.waitFacts("one of two roots", func(f *feedpb.Cluster) bool { return f.Trust == string(v1alpha1.TrustMesh) })
 	if told := z.told(); len(told) > 0 {

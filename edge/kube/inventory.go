@@ -13,17 +13,17 @@ import (
 // inventory makes workloads of pods behind services. Its tables call it with every change; what follows
 // is worked out and told in that call.
 type inventory struct {
-	events      Events
-	facts       *facts
-	trustDomain string
+	events Events
+	facts  *facts
 
 	services *table[service]
 	slices   *table[slice]
 	pods     *table[pod]
 	nodes    *table[node]
 
-	mu     sync.Mutex        // guards what follows and orders what is told
-	claims map[string]string // nil before they are known
+	mu          sync.Mutex // guards what follows and orders what is told
+	trustDomain string
+	claims      map[string]string // nil before they are known
 	// leading edges tell what they know, as soon as that is everything: told says that it is.
 	leading, told bool
 	// slicesOf are the names of slices by service, and slicesWith those by pod.
@@ -69,6 +69,14 @@ func (c *Cluster) SetClaims(claims map[string]string) {
 	}
 	i.claims = map[string]string{}
 	maps.Copy(i.claims, claims)
+	i.refreshAll()
+}
+
+// setTrustDomain says of which trust domain the cluster's identities are.
+func (i *inventory) setTrustDomain(name string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.trustDomain = name
 	i.refreshAll()
 }
 

@@ -18,16 +18,19 @@ const (
 
 // findIstio adds what pods show of the cluster's own Istio.
 func findIstio(f *feedpb.Cluster, pods map[string]*pod) {
-	versions, revisions, spaces, meshes := sets.New[string](), sets.New[string](), sets.New[string](), sets.New[string]()
+	versions, revisions, spaces := sets.New[string](), sets.New[string](), sets.New[string]()
+	meshes, domains := sets.New[string](), sets.New[string]()
 	for _, p := range pods {
 		meshes.Insert(p.meshID)
+		domains.Insert(p.trustDomain)
 		if p.labels["app"] == istiodLabel {
 			versions.Insert(p.istiod)
 			revisions.Insert(p.labels[revisionLabel])
 			spaces.Insert(p.namespace)
 		}
 	}
-	f.IstioVersions, f.IstioRevisions, f.IstioNamespaces, f.MeshIds = words(versions), words(revisions), words(spaces), words(meshes)
+	f.IstioVersions, f.IstioRevisions, f.IstioNamespaces = words(versions), words(revisions), words(spaces)
+	f.MeshIds, f.TrustDomains = words(meshes), words(domains)
 }
 
 // words are the words of a set, sorted, without the empty one.
@@ -70,11 +73,17 @@ func tag(image string) string {
 	return strings.TrimSuffix(tag, "-distroless")
 }
 
-// meshID is what the proxy of a pod was told.
-func meshID(p *corev1.Pod) string {
+// Variables that tell a proxy of which mesh and which trust domain it is.
+const (
+	meshIDVariable      = "ISTIO_META_MESH_ID"
+	trustDomainVariable = "TRUST_DOMAIN"
+)
+
+// proxyTold is what the proxy of a pod was told in a variable.
+func proxyTold(p *corev1.Pod, variable string) string {
 	for _, container := range proxyContainers(p) {
 		for _, e := range container.Env {
-			if e.Name == "ISTIO_META_MESH_ID" {
+			if e.Name == variable {
 				return e.Value
 			}
 		}

@@ -25,14 +25,18 @@ func TestTagOfImage(t *testing.T) {
 
 func TestTrustIsThatOfAllRoots(t *testing.T) {
 	mesh, own := root(t), root(t)
+	accepted := &identity.TrustDomain{Name: "td", Roots: []*x509.Certificate{own}}
 	for name, c := range map[string]struct {
-		roots []*x509.Certificate
-		want  v1alpha1.ClusterTrust
+		roots    []*x509.Certificate
+		accepted *identity.TrustDomain
+		want     v1alpha1.ClusterTrust
 	}{
-		"None": {nil, ""}, "Mesh": {[]*x509.Certificate{mesh}, v1alpha1.TrustMesh}, "Own": {[]*x509.Certificate{own}, v1alpha1.TrustOwn},
-		"Both": {[]*x509.Certificate{mesh, own}, v1alpha1.TrustOwn},
+		"None": {nil, nil, ""}, "Mesh": {[]*x509.Certificate{mesh}, nil, v1alpha1.TrustMesh}, "Own": {[]*x509.Certificate{own}, nil, v1alpha1.TrustOwn},
+		"Both": {[]*x509.Certificate{mesh, own}, nil, v1alpha1.TrustOwn}, "Federated": {[]*x509.Certificate{own}, accepted, v1alpha1.TrustFederated},
+		"OneMore": {[]*x509.Certificate{own, root(t)}, accepted, v1alpha1.TrustOwn}, "Another": {[]*x509.Certificate{root(t)}, accepted, v1alpha1.TrustOwn},
+		"Mended": {[]*x509.Certificate{mesh}, accepted, v1alpha1.TrustMesh},
 	} {
-		if got := judge(c.roots, []*x509.Certificate{mesh}); got != c.want {
+		if got := judge(c.roots, []*x509.Certificate{mesh}, c.accepted); got != c.want {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
 	}
@@ -54,11 +58,11 @@ func TestIstioIsFoundByItsPods(t *testing.T) {
 	pods := map[string]*pod{
 		"i/a": {namespace: "i", istiod: "1.31.0", labels: map[string]string{"app": istiodLabel, revisionLabel: "blue"}},
 		"i/b": {namespace: "i", labels: map[string]string{"app": istiodLabel}},
-		"s/c": {namespace: "s", meshID: "m1", labels: map[string]string{"app": "web", revisionLabel: "green"}},
+		"s/c": {namespace: "s", meshID: "m1", trustDomain: "prod-1.example", labels: map[string]string{"app": "web", revisionLabel: "green"}},
 	}
 	var got feedpb.Cluster
 	findIstio(&got, pods)
-	want := &feedpb.Cluster{IstioVersions: []string{"1.31.0"}, IstioRevisions: []string{"blue"}, IstioNamespaces: []string{"i"}, MeshIds: []string{"m1"}}
+	want := &feedpb.Cluster{IstioVersions: []string{"1.31.0"}, IstioRevisions: []string{"blue"}, IstioNamespaces: []string{"i"}, MeshIds: []string{"m1"}, TrustDomains: []string{"prod-1.example"}}
 	if !proto.Equal(&got, want) {
 		t.Errorf("got %v, want %v", &got, want)
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/isthmus-mesh/isthmus/api/problem"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
+	"github.com/isthmus-mesh/isthmus/identity"
 )
 
 // Config is what a [Cluster] needs. REST, Zone, Events and Log are required.
@@ -28,7 +29,8 @@ type Config struct {
 	REST *rest.Config
 	// Zone is the name of the zone that the cluster is.
 	Zone string
-	// TrustDomain of the cluster's Istio; empty means that identities are not told.
+	// TrustDomain of the mesh, and of the cluster's Istio unless SetTrust says otherwise; empty means that identities
+	// are not told.
 	TrustDomain string
 	// Roots are the mesh's, for the question whether the cluster's istiod issues certificates under one of them;
 	// nil means that nobody asks.
@@ -90,7 +92,8 @@ type Cluster struct {
 	rejections *rejections
 	receipts   *receipts // nil where nobody is asked
 	collisions *collisions
-	queue      atomic.Pointer[queue] // nil while not leading
+	queue      atomic.Pointer[queue]                // nil while not leading
+	own        atomic.Pointer[identity.TrustDomain] // what SetTrust was told
 
 	mu       sync.Mutex // guards what follows
 	opened   bool       // Apply was called

@@ -81,7 +81,7 @@ func (x ReportRequest_Extent) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ReportRequest_Extent.Descriptor instead.
 func (ReportRequest_Extent) EnumDescriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{14, 0}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{15, 0}
 }
 
 type AdmitRequest struct {
@@ -724,7 +724,11 @@ type ZoneInfo struct {
 	// Edges of the zone that agents can reach, also those that are away for the moment.
 	Edges []*ZoneEdge `protobuf:"bytes,8,rep,name=edges,proto3" json:"edges,omitempty"`
 	// Ways from this zone into others with which it shares a workspace.
-	Paths         []*Path `protobuf:"bytes,9,rep,name=paths,proto3" json:"paths,omitempty"`
+	Paths []*Path `protobuf:"bytes,9,rep,name=paths,proto3" json:"paths,omitempty"`
+	// In a cluster that keeps a root of its own: its trust domain, and the roots that the mesh accepts. Unset means the mesh's.
+	Trust *TrustDomain `protobuf:"bytes,10,opt,name=trust,proto3" json:"trust,omitempty"`
+	// Those of other zones with which it shares a workspace.
+	Federated     []*TrustDomain `protobuf:"bytes,11,rep,name=federated,proto3" json:"federated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -822,6 +826,74 @@ func (x *ZoneInfo) GetPaths() []*Path {
 	return nil
 }
 
+func (x *ZoneInfo) GetTrust() *TrustDomain {
+	if x != nil {
+		return x.Trust
+	}
+	return nil
+}
+
+func (x *ZoneInfo) GetFederated() []*TrustDomain {
+	if x != nil {
+		return x.Federated
+	}
+	return nil
+}
+
+// TrustDomain is whom the roots may vouch for: its identities and no others.
+type TrustDomain struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// X.509, DER.
+	Roots         [][]byte `protobuf:"bytes,2,rep,name=roots,proto3" json:"roots,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrustDomain) Reset() {
+	*x = TrustDomain{}
+	mi := &file_feed_feedpb_feed_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrustDomain) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrustDomain) ProtoMessage() {}
+
+func (x *TrustDomain) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_feedpb_feed_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrustDomain.ProtoReflect.Descriptor instead.
+func (*TrustDomain) Descriptor() ([]byte, []int) {
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *TrustDomain) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TrustDomain) GetRoots() [][]byte {
+	if x != nil {
+		return x.Roots
+	}
+	return nil
+}
+
 // Path leads into another zone.
 type Path struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -834,7 +906,7 @@ type Path struct {
 
 func (x *Path) Reset() {
 	*x = Path{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[9]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -846,7 +918,7 @@ func (x *Path) String() string {
 func (*Path) ProtoMessage() {}
 
 func (x *Path) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[9]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -859,7 +931,7 @@ func (x *Path) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Path.ProtoReflect.Descriptor instead.
 func (*Path) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{9}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Path) GetZone() string {
@@ -888,7 +960,7 @@ type ZoneEdge struct {
 
 func (x *ZoneEdge) Reset() {
 	*x = ZoneEdge{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[10]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +972,7 @@ func (x *ZoneEdge) String() string {
 func (*ZoneEdge) ProtoMessage() {}
 
 func (x *ZoneEdge) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[10]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +985,7 @@ func (x *ZoneEdge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ZoneEdge.ProtoReflect.Descriptor instead.
 func (*ZoneEdge) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{10}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ZoneEdge) GetName() string {
@@ -941,7 +1013,7 @@ type Claim struct {
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[11]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -953,7 +1025,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[11]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -966,7 +1038,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{11}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Claim) GetNamespace() string {
@@ -1011,7 +1083,7 @@ type Workload struct {
 
 func (x *Workload) Reset() {
 	*x = Workload{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[12]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1023,7 +1095,7 @@ func (x *Workload) String() string {
 func (*Workload) ProtoMessage() {}
 
 func (x *Workload) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[12]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1036,7 +1108,7 @@ func (x *Workload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Workload.ProtoReflect.Descriptor instead.
 func (*Workload) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{12}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Workload) GetName() string {
@@ -1157,7 +1229,7 @@ type Port struct {
 
 func (x *Port) Reset() {
 	*x = Port{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[13]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1169,7 +1241,7 @@ func (x *Port) String() string {
 func (*Port) ProtoMessage() {}
 
 func (x *Port) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[13]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1182,7 +1254,7 @@ func (x *Port) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Port.ProtoReflect.Descriptor instead.
 func (*Port) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{13}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Port) GetPort() uint32 {
@@ -1232,7 +1304,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[14]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1244,7 +1316,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[14]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1257,7 +1329,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{14}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ReportRequest) GetHello() *ReportRequest_Hello {
@@ -1346,7 +1418,8 @@ type Cluster struct {
 	IstioNamespaces []string `protobuf:"bytes,3,rep,name=istio_namespaces,json=istioNamespaces,proto3" json:"istio_namespaces,omitempty"`
 	// As proxies were told; more than one means that the cluster is not as it should be.
 	MeshIds []string `protobuf:"bytes,4,rep,name=mesh_ids,json=meshIds,proto3" json:"mesh_ids,omitempty"`
-	// Root under which istiod issues certificates: "mesh" for the mesh's, "own" for another, empty while unknown.
+	// Root under which istiod issues certificates: "mesh" for the mesh's, "federated" for those that the zone's trust names,
+	// "own" for another, empty while unknown.
 	Trust string `protobuf:"bytes,5,opt,name=trust,proto3" json:"trust,omitempty"`
 	// Istio objects that are not ours, by kind.
 	Unmanaged map[string]uint32 `protobuf:"bytes,6,rep,name=unmanaged,proto3" json:"unmanaged,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
@@ -1355,14 +1428,18 @@ type Cluster struct {
 	Pods                uint32 `protobuf:"varint,8,opt,name=pods,proto3" json:"pods,omitempty"`
 	ServicesWithoutPods uint32 `protobuf:"varint,9,opt,name=services_without_pods,json=servicesWithoutPods,proto3" json:"services_without_pods,omitempty"`
 	// Names of the first of those, "namespace/name".
-	WithoutPods   []string `protobuf:"bytes,10,rep,name=without_pods,json=withoutPods,proto3" json:"without_pods,omitempty"`
+	WithoutPods []string `protobuf:"bytes,10,rep,name=without_pods,json=withoutPods,proto3" json:"without_pods,omitempty"`
+	// As proxies were told; more than one means that the cluster is not as it should be.
+	TrustDomains []string `protobuf:"bytes,11,rep,name=trust_domains,json=trustDomains,proto3" json:"trust_domains,omitempty"`
+	// X.509, DER: what istiod publishes, where that is not the mesh's.
+	Roots         [][]byte `protobuf:"bytes,12,rep,name=roots,proto3" json:"roots,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Cluster) Reset() {
 	*x = Cluster{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1374,7 +1451,7 @@ func (x *Cluster) String() string {
 func (*Cluster) ProtoMessage() {}
 
 func (x *Cluster) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[15]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1387,7 +1464,7 @@ func (x *Cluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cluster.ProtoReflect.Descriptor instead.
 func (*Cluster) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{15}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Cluster) GetIstioVersions() []string {
@@ -1460,6 +1537,20 @@ func (x *Cluster) GetWithoutPods() []string {
 	return nil
 }
 
+func (x *Cluster) GetTrustDomains() []string {
+	if x != nil {
+		return x.TrustDomains
+	}
+	return nil
+}
+
+func (x *Cluster) GetRoots() [][]byte {
+	if x != nil {
+		return x.Roots
+	}
+	return nil
+}
+
 type Receipt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Revision acknowledged by all the proxies named.
@@ -1473,7 +1564,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1485,7 +1576,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[16]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1498,7 +1589,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{16}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Receipt) GetRevision() int64 {
@@ -1539,7 +1630,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1551,7 +1642,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1564,7 +1655,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{17}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Rejection) GetResource() string {
@@ -1620,7 +1711,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1632,7 +1723,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1645,7 +1736,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{18}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Condition) GetType() string {
@@ -1678,7 +1769,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1690,7 +1781,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1703,7 +1794,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{19}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ReportResponse) GetSequence() uint64 {
@@ -1723,7 +1814,7 @@ type RedeemRequest struct {
 
 func (x *RedeemRequest) Reset() {
 	*x = RedeemRequest{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[20]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1735,7 +1826,7 @@ func (x *RedeemRequest) String() string {
 func (*RedeemRequest) ProtoMessage() {}
 
 func (x *RedeemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[20]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1748,7 +1839,7 @@ func (x *RedeemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemRequest.ProtoReflect.Descriptor instead.
 func (*RedeemRequest) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{20}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RedeemRequest) GetTokenName() string {
@@ -1773,7 +1864,7 @@ type RedeemResponse struct {
 
 func (x *RedeemResponse) Reset() {
 	*x = RedeemResponse{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[21]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1785,7 +1876,7 @@ func (x *RedeemResponse) String() string {
 func (*RedeemResponse) ProtoMessage() {}
 
 func (x *RedeemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[21]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1798,7 +1889,7 @@ func (x *RedeemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemResponse.ProtoReflect.Descriptor instead.
 func (*RedeemResponse) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{21}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{22}
 }
 
 type ConfigureRequest_Hello struct {
@@ -1819,7 +1910,7 @@ type ConfigureRequest_Hello struct {
 
 func (x *ConfigureRequest_Hello) Reset() {
 	*x = ConfigureRequest_Hello{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[22]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1831,7 +1922,7 @@ func (x *ConfigureRequest_Hello) String() string {
 func (*ConfigureRequest_Hello) ProtoMessage() {}
 
 func (x *ConfigureRequest_Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[22]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1906,7 +1997,7 @@ type ReportRequest_Hello struct {
 
 func (x *ReportRequest_Hello) Reset() {
 	*x = ReportRequest_Hello{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[27]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1918,7 +2009,7 @@ func (x *ReportRequest_Hello) String() string {
 func (*ReportRequest_Hello) ProtoMessage() {}
 
 func (x *ReportRequest_Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[27]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1931,7 +2022,7 @@ func (x *ReportRequest_Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest_Hello.ProtoReflect.Descriptor instead.
 func (*ReportRequest_Hello) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{14, 0}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{15, 0}
 }
 
 func (x *ReportRequest_Hello) GetZone() string {
@@ -2016,7 +2107,7 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"\tworkspace\x18\x05 \x01(\tR\tworkspace\x12\x18\n" +
 	"\aservice\x18\x06 \x01(\tR\aservice\x12\x1d\n" +
 	"\n" +
-	"key_sha256\x18\a \x01(\tR\tkeySha256\"\xa6\x02\n" +
+	"key_sha256\x18\a \x01(\tR\tkeySha256\"\x96\x03\n" +
 	"\bZoneInfo\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12\x12\n" +
@@ -2028,7 +2119,13 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"\x04type\x18\x06 \x01(\tR\x04type\x12.\n" +
 	"\x06claims\x18\a \x03(\v2\x16.isthmus.feed.v1.ClaimR\x06claims\x12/\n" +
 	"\x05edges\x18\b \x03(\v2\x19.isthmus.feed.v1.ZoneEdgeR\x05edges\x12+\n" +
-	"\x05paths\x18\t \x03(\v2\x15.isthmus.feed.v1.PathR\x05paths\"8\n" +
+	"\x05paths\x18\t \x03(\v2\x15.isthmus.feed.v1.PathR\x05paths\x122\n" +
+	"\x05trust\x18\n" +
+	" \x01(\v2\x1c.isthmus.feed.v1.TrustDomainR\x05trust\x12:\n" +
+	"\tfederated\x18\v \x03(\v2\x1c.isthmus.feed.v1.TrustDomainR\tfederated\"7\n" +
+	"\vTrustDomain\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05roots\x18\x02 \x03(\fR\x05roots\"8\n" +
 	"\x04Path\x12\x12\n" +
 	"\x04zone\x18\x01 \x01(\tR\x04zone\x12\x1c\n" +
 	"\taddresses\x18\x02 \x03(\tR\taddresses\"<\n" +
@@ -2088,7 +2185,7 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"\x06Extent\x12\a\n" +
 	"\x03OWN\x10\x00\x12\v\n" +
 	"\aUNKNOWN\x10\x01\x12\b\n" +
-	"\x04ZONE\x10\x02\"\xc1\x03\n" +
+	"\x04ZONE\x10\x02\"\xfc\x03\n" +
 	"\aCluster\x12%\n" +
 	"\x0eistio_versions\x18\x01 \x03(\tR\ristioVersions\x12'\n" +
 	"\x0fistio_revisions\x18\x02 \x03(\tR\x0eistioRevisions\x12)\n" +
@@ -2100,7 +2197,9 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"\x04pods\x18\b \x01(\rR\x04pods\x122\n" +
 	"\x15services_without_pods\x18\t \x01(\rR\x13servicesWithoutPods\x12!\n" +
 	"\fwithout_pods\x18\n" +
-	" \x03(\tR\vwithoutPods\x1a<\n" +
+	" \x03(\tR\vwithoutPods\x12#\n" +
+	"\rtrust_domains\x18\v \x03(\tR\ftrustDomains\x12\x14\n" +
+	"\x05roots\x18\f \x03(\fR\x05roots\x1a<\n" +
 	"\x0eUnmanagedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"S\n" +
@@ -2146,7 +2245,7 @@ func file_feed_feedpb_feed_proto_rawDescGZIP() []byte {
 }
 
 var file_feed_feedpb_feed_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_feed_feedpb_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_feed_feedpb_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_feed_feedpb_feed_proto_goTypes = []any{
 	(ReportRequest_Extent)(0),      // 0: isthmus.feed.v1.ReportRequest.Extent
 	(*AdmitRequest)(nil),           // 1: isthmus.feed.v1.AdmitRequest
@@ -2158,66 +2257,69 @@ var file_feed_feedpb_feed_proto_goTypes = []any{
 	(*Secret)(nil),                 // 7: isthmus.feed.v1.Secret
 	(*Token)(nil),                  // 8: isthmus.feed.v1.Token
 	(*ZoneInfo)(nil),               // 9: isthmus.feed.v1.ZoneInfo
-	(*Path)(nil),                   // 10: isthmus.feed.v1.Path
-	(*ZoneEdge)(nil),               // 11: isthmus.feed.v1.ZoneEdge
-	(*Claim)(nil),                  // 12: isthmus.feed.v1.Claim
-	(*Workload)(nil),               // 13: isthmus.feed.v1.Workload
-	(*Port)(nil),                   // 14: isthmus.feed.v1.Port
-	(*ReportRequest)(nil),          // 15: isthmus.feed.v1.ReportRequest
-	(*Cluster)(nil),                // 16: isthmus.feed.v1.Cluster
-	(*Receipt)(nil),                // 17: isthmus.feed.v1.Receipt
-	(*Rejection)(nil),              // 18: isthmus.feed.v1.Rejection
-	(*Condition)(nil),              // 19: isthmus.feed.v1.Condition
-	(*ReportResponse)(nil),         // 20: isthmus.feed.v1.ReportResponse
-	(*RedeemRequest)(nil),          // 21: isthmus.feed.v1.RedeemRequest
-	(*RedeemResponse)(nil),         // 22: isthmus.feed.v1.RedeemResponse
-	(*ConfigureRequest_Hello)(nil), // 23: isthmus.feed.v1.ConfigureRequest.Hello
-	nil,                            // 24: isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
-	nil,                            // 25: isthmus.feed.v1.Resource.LabelsEntry
-	nil,                            // 26: isthmus.feed.v1.Workload.LabelsEntry
-	nil,                            // 27: isthmus.feed.v1.Workload.SelectorEntry
-	(*ReportRequest_Hello)(nil),    // 28: isthmus.feed.v1.ReportRequest.Hello
-	nil,                            // 29: isthmus.feed.v1.Cluster.UnmanagedEntry
-	(*timestamppb.Timestamp)(nil),  // 30: google.protobuf.Timestamp
-	(*anypb.Any)(nil),              // 31: google.protobuf.Any
+	(*TrustDomain)(nil),            // 10: isthmus.feed.v1.TrustDomain
+	(*Path)(nil),                   // 11: isthmus.feed.v1.Path
+	(*ZoneEdge)(nil),               // 12: isthmus.feed.v1.ZoneEdge
+	(*Claim)(nil),                  // 13: isthmus.feed.v1.Claim
+	(*Workload)(nil),               // 14: isthmus.feed.v1.Workload
+	(*Port)(nil),                   // 15: isthmus.feed.v1.Port
+	(*ReportRequest)(nil),          // 16: isthmus.feed.v1.ReportRequest
+	(*Cluster)(nil),                // 17: isthmus.feed.v1.Cluster
+	(*Receipt)(nil),                // 18: isthmus.feed.v1.Receipt
+	(*Rejection)(nil),              // 19: isthmus.feed.v1.Rejection
+	(*Condition)(nil),              // 20: isthmus.feed.v1.Condition
+	(*ReportResponse)(nil),         // 21: isthmus.feed.v1.ReportResponse
+	(*RedeemRequest)(nil),          // 22: isthmus.feed.v1.RedeemRequest
+	(*RedeemResponse)(nil),         // 23: isthmus.feed.v1.RedeemResponse
+	(*ConfigureRequest_Hello)(nil), // 24: isthmus.feed.v1.ConfigureRequest.Hello
+	nil,                            // 25: isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
+	nil,                            // 26: isthmus.feed.v1.Resource.LabelsEntry
+	nil,                            // 27: isthmus.feed.v1.Workload.LabelsEntry
+	nil,                            // 28: isthmus.feed.v1.Workload.SelectorEntry
+	(*ReportRequest_Hello)(nil),    // 29: isthmus.feed.v1.ReportRequest.Hello
+	nil,                            // 30: isthmus.feed.v1.Cluster.UnmanagedEntry
+	(*timestamppb.Timestamp)(nil),  // 31: google.protobuf.Timestamp
+	(*anypb.Any)(nil),              // 32: google.protobuf.Any
 }
 var file_feed_feedpb_feed_proto_depIdxs = []int32{
-	23, // 0: isthmus.feed.v1.ConfigureRequest.hello:type_name -> isthmus.feed.v1.ConfigureRequest.Hello
+	24, // 0: isthmus.feed.v1.ConfigureRequest.hello:type_name -> isthmus.feed.v1.ConfigureRequest.Hello
 	5,  // 1: isthmus.feed.v1.ConfigureResponse.resources:type_name -> isthmus.feed.v1.Resource
-	30, // 2: isthmus.feed.v1.ConfigureResponse.committed:type_name -> google.protobuf.Timestamp
-	31, // 3: isthmus.feed.v1.Resource.body:type_name -> google.protobuf.Any
-	25, // 4: isthmus.feed.v1.Resource.labels:type_name -> isthmus.feed.v1.Resource.LabelsEntry
+	31, // 2: isthmus.feed.v1.ConfigureResponse.committed:type_name -> google.protobuf.Timestamp
+	32, // 3: isthmus.feed.v1.Resource.body:type_name -> google.protobuf.Any
+	26, // 4: isthmus.feed.v1.Resource.labels:type_name -> isthmus.feed.v1.Resource.LabelsEntry
 	6,  // 5: isthmus.feed.v1.Resource.origins:type_name -> isthmus.feed.v1.Origin
-	30, // 6: isthmus.feed.v1.Token.expires:type_name -> google.protobuf.Timestamp
-	12, // 7: isthmus.feed.v1.ZoneInfo.claims:type_name -> isthmus.feed.v1.Claim
-	11, // 8: isthmus.feed.v1.ZoneInfo.edges:type_name -> isthmus.feed.v1.ZoneEdge
-	10, // 9: isthmus.feed.v1.ZoneInfo.paths:type_name -> isthmus.feed.v1.Path
-	14, // 10: isthmus.feed.v1.Workload.ports:type_name -> isthmus.feed.v1.Port
-	26, // 11: isthmus.feed.v1.Workload.labels:type_name -> isthmus.feed.v1.Workload.LabelsEntry
-	27, // 12: isthmus.feed.v1.Workload.selector:type_name -> isthmus.feed.v1.Workload.SelectorEntry
-	28, // 13: isthmus.feed.v1.ReportRequest.hello:type_name -> isthmus.feed.v1.ReportRequest.Hello
-	13, // 14: isthmus.feed.v1.ReportRequest.workloads:type_name -> isthmus.feed.v1.Workload
-	17, // 15: isthmus.feed.v1.ReportRequest.receipts:type_name -> isthmus.feed.v1.Receipt
-	18, // 16: isthmus.feed.v1.ReportRequest.rejections:type_name -> isthmus.feed.v1.Rejection
-	19, // 17: isthmus.feed.v1.ReportRequest.conditions:type_name -> isthmus.feed.v1.Condition
-	0,  // 18: isthmus.feed.v1.ReportRequest.extent:type_name -> isthmus.feed.v1.ReportRequest.Extent
-	16, // 19: isthmus.feed.v1.ReportRequest.cluster:type_name -> isthmus.feed.v1.Cluster
-	29, // 20: isthmus.feed.v1.Cluster.unmanaged:type_name -> isthmus.feed.v1.Cluster.UnmanagedEntry
-	6,  // 21: isthmus.feed.v1.Rejection.origins:type_name -> isthmus.feed.v1.Origin
-	24, // 22: isthmus.feed.v1.ConfigureRequest.Hello.initial_versions:type_name -> isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
-	1,  // 23: isthmus.feed.v1.Feed.Admit:input_type -> isthmus.feed.v1.AdmitRequest
-	3,  // 24: isthmus.feed.v1.Feed.Configure:input_type -> isthmus.feed.v1.ConfigureRequest
-	15, // 25: isthmus.feed.v1.Feed.Report:input_type -> isthmus.feed.v1.ReportRequest
-	21, // 26: isthmus.feed.v1.Feed.Redeem:input_type -> isthmus.feed.v1.RedeemRequest
-	2,  // 27: isthmus.feed.v1.Feed.Admit:output_type -> isthmus.feed.v1.AdmitResponse
-	4,  // 28: isthmus.feed.v1.Feed.Configure:output_type -> isthmus.feed.v1.ConfigureResponse
-	20, // 29: isthmus.feed.v1.Feed.Report:output_type -> isthmus.feed.v1.ReportResponse
-	22, // 30: isthmus.feed.v1.Feed.Redeem:output_type -> isthmus.feed.v1.RedeemResponse
-	27, // [27:31] is the sub-list for method output_type
-	23, // [23:27] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	31, // 6: isthmus.feed.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	13, // 7: isthmus.feed.v1.ZoneInfo.claims:type_name -> isthmus.feed.v1.Claim
+	12, // 8: isthmus.feed.v1.ZoneInfo.edges:type_name -> isthmus.feed.v1.ZoneEdge
+	11, // 9: isthmus.feed.v1.ZoneInfo.paths:type_name -> isthmus.feed.v1.Path
+	10, // 10: isthmus.feed.v1.ZoneInfo.trust:type_name -> isthmus.feed.v1.TrustDomain
+	10, // 11: isthmus.feed.v1.ZoneInfo.federated:type_name -> isthmus.feed.v1.TrustDomain
+	15, // 12: isthmus.feed.v1.Workload.ports:type_name -> isthmus.feed.v1.Port
+	27, // 13: isthmus.feed.v1.Workload.labels:type_name -> isthmus.feed.v1.Workload.LabelsEntry
+	28, // 14: isthmus.feed.v1.Workload.selector:type_name -> isthmus.feed.v1.Workload.SelectorEntry
+	29, // 15: isthmus.feed.v1.ReportRequest.hello:type_name -> isthmus.feed.v1.ReportRequest.Hello
+	14, // 16: isthmus.feed.v1.ReportRequest.workloads:type_name -> isthmus.feed.v1.Workload
+	18, // 17: isthmus.feed.v1.ReportRequest.receipts:type_name -> isthmus.feed.v1.Receipt
+	19, // 18: isthmus.feed.v1.ReportRequest.rejections:type_name -> isthmus.feed.v1.Rejection
+	20, // 19: isthmus.feed.v1.ReportRequest.conditions:type_name -> isthmus.feed.v1.Condition
+	0,  // 20: isthmus.feed.v1.ReportRequest.extent:type_name -> isthmus.feed.v1.ReportRequest.Extent
+	17, // 21: isthmus.feed.v1.ReportRequest.cluster:type_name -> isthmus.feed.v1.Cluster
+	30, // 22: isthmus.feed.v1.Cluster.unmanaged:type_name -> isthmus.feed.v1.Cluster.UnmanagedEntry
+	6,  // 23: isthmus.feed.v1.Rejection.origins:type_name -> isthmus.feed.v1.Origin
+	25, // 24: isthmus.feed.v1.ConfigureRequest.Hello.initial_versions:type_name -> isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
+	1,  // 25: isthmus.feed.v1.Feed.Admit:input_type -> isthmus.feed.v1.AdmitRequest
+	3,  // 26: isthmus.feed.v1.Feed.Configure:input_type -> isthmus.feed.v1.ConfigureRequest
+	16, // 27: isthmus.feed.v1.Feed.Report:input_type -> isthmus.feed.v1.ReportRequest
+	22, // 28: isthmus.feed.v1.Feed.Redeem:input_type -> isthmus.feed.v1.RedeemRequest
+	2,  // 29: isthmus.feed.v1.Feed.Admit:output_type -> isthmus.feed.v1.AdmitResponse
+	4,  // 30: isthmus.feed.v1.Feed.Configure:output_type -> isthmus.feed.v1.ConfigureResponse
+	21, // 31: isthmus.feed.v1.Feed.Report:output_type -> isthmus.feed.v1.ReportResponse
+	23, // 32: isthmus.feed.v1.Feed.Redeem:output_type -> isthmus.feed.v1.RedeemResponse
+	29, // [29:33] is the sub-list for method output_type
+	25, // [25:29] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_feed_feedpb_feed_proto_init() }
@@ -2231,7 +2333,7 @@ func file_feed_feedpb_feed_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_feed_feedpb_feed_proto_rawDesc), len(file_feed_feedpb_feed_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   29,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
