@@ -160,14 +160,16 @@ func (w *world) mayDo(t *testing.T) {
 	t.Helper()
 	for question, want := range map[authorizationv1.ResourceAttributes]bool{
 		{Verb: "watch", Resource: "services"}: true,
-		{Verb: "patch", Group: "networking.istio.io", Resource: "virtualservices", Namespace: "shop"}:    true,
-		{Verb: "delete", Group: "security.istio.io", Resource: "peerauthentications", Namespace: "shop"}: true,
-		{Verb: "update", Group: "coordination.k8s.io", Resource: "leases", Namespace: Namespace}:         true,
-		{Verb: "update", Group: "coordination.k8s.io", Resource: "leases", Namespace: "istio-system"}:    false,
-		{Verb: "get", Resource: "secrets", Namespace: Namespace}:                                         false,
-		{Verb: "create", Resource: "pods", Namespace: Namespace}:                                         false,
-		{Verb: "patch", Group: "networking.istio.io", Resource: "envoyfilters", Namespace: "shop"}:       false,
-		{Verb: "bind", Group: "rbac.authorization.k8s.io", Resource: "clusterroles"}:                     false,
+		{Verb: "patch", Group: "networking.istio.io", Resource: "virtualservices", Namespace: "shop"}:                               true,
+		{Verb: "delete", Group: "security.istio.io", Resource: "peerauthentications", Namespace: "shop"}:                            true,
+		{Verb: "update", Group: "coordination.k8s.io", Resource: "leases", Namespace: Namespace}:                                    true,
+		{Verb: "update", Group: "coordination.k8s.io", Resource: "leases", Namespace: "istio-system"}:                               false,
+		{Verb: "create", Resource: "serviceaccounts", Subresource: "token", Name: Release + "-receipts", Namespace: "istio-system"}: true,
+		{Verb: "create", Resource: "serviceaccounts", Subresource: "token", Name: "default", Namespace: "istio-system"}:             false,
+		{Verb: "get", Resource: "secrets", Namespace: Namespace}:                                                                    false,
+		{Verb: "create", Resource: "pods", Namespace: Namespace}:                                                                    false,
+		{Verb: "patch", Group: "networking.istio.io", Resource: "envoyfilters", Namespace: "shop"}:                                  false,
+		{Verb: "bind", Group: "rbac.authorization.k8s.io", Resource: "clusterroles"}:                                                false,
 	} {
 		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 			User: "system:serviceaccount:" + Namespace + ":" + Release, ResourceAttributes: &question}}
