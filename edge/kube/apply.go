@@ -16,6 +16,7 @@ func (c *Cluster) Apply(revision int64, upserts []*feedpb.Resource, removed []st
 	var problems []error
 	var names []string
 	for _, name := range removed {
+		c.note(name)
 		delete(c.wanted, name)
 		names = append(names, name)
 	}
@@ -48,8 +49,17 @@ func (c *Cluster) inherit(w *wanted) bool {
 	if old != nil && old.Version == w.Version && old.hash == w.hash {
 		return false
 	}
+	c.note(w.Name)
 	c.wanted[w.Name] = w
 	return true
+}
+
+// note has what is about to change remembered, for the case that proxies refuse the change. What was there before the
+// first Apply is not known. Caller holds mu.
+func (c *Cluster) note(name string) {
+	if c.receipts != nil && c.opened && c.contained.note(name, c.wanted[name]) {
+		c.refusals.resolve(name)
+	}
 }
 
 // Applied returns what was last told by Events.Applied; 0 for none.
@@ -71,7 +81,7 @@ func (c *Cluster) newestApplied() int64 {
 // returns false.
 func (c *Cluster) settle(name string, w *wanted) bool {
 	c.mu.Lock()
-	current := c.wanted[name] == w
+	current := c.now(name) == w
 	if current {
 		c.progress.settle(name)
 	}
@@ -83,19 +93,19 @@ func (c *Cluster) settle(name string, w *wanted) bool {
 func (c *Cluster) isWanted(w *wanted) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.wanted[w.Name] == w
+	return c.now(w.Name) == w
 }
 
 // advance tells the newest revision applied, in order, as it has to be while holding mu.
 func (c *Cluster) advance() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	waited := !c.progress.whole()
 	revision, news := c.progress.advance()
 	switch {
-	case !news:
-	case c.receipts != nil:
+	case c.receipts != nil && waited && (news || c.progress.whole()):
 		c.receipts.wake()
-	default:
+	case c.receipts == nil && news:
 		c.config.Events.Applied(revision)
 	}
 }
@@ -115,5 +125,5 @@ func (c *Cluster) wants(kind string) bool {
 func (c *Cluster) want(name string) (w *wanted, opened bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.wanted[name], c.opened
+	return c.now(name), c.opened
 }

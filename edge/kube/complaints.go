@@ -16,7 +16,7 @@ const forbearance = 3 * time.Second
 // complain tells which proxies do not answer or refuse something, and which istiods do not answer.
 func (s *survey) complain(v view) {
 	s.cluster.faults.say(placeProxies, s.unanswered(v))
-	s.cluster.faults.say(placeRefusals, refusing(v))
+	s.cluster.faults.say(placeRefusals, refusedBy(v))
 	s.cluster.faults.say(placeIstiods, s.unreached())
 }
 
@@ -40,8 +40,8 @@ func (s *survey) unanswered(v view) *problem.Error {
 	return problem.ProxiesUnseen.Because("%s", some(silent))
 }
 
-// refusing quotes one of the proxies that refuse something.
-func refusing(v view) *problem.Error {
+// refusedBy quotes one of the proxies that refuse something.
+func refusedBy(v view) *problem.Error {
 	if len(v.refused) == 0 {
 		return nil
 	}
@@ -68,7 +68,7 @@ func (s *survey) unreached() *problem.Error {
 			return problem.IstiodSilent.Because("%s: %v", address, l.err)
 		}
 	}
-	if !s.settled() && s.storing() && s.now().Sub(s.began) > 10*forbearance {
+	if s.storing() && s.now().Sub(s.began) > 10*forbearance {
 		return problem.IstiodSilent.Because("it has not taken in revision %d, which the API server has", s.revision)
 	}
 	return nil

@@ -90,7 +90,8 @@ type Cluster struct {
 	inventory  *inventory
 	facts      *facts
 	rejections *rejections
-	receipts   *receipts // nil where nobody is asked
+	refusals   *rejections // of proxies
+	receipts   *receipts   // nil where nobody is asked
 	collisions *collisions
 	queue      atomic.Pointer[queue]                // nil while not leading
 	own        atomic.Pointer[identity.TrustDomain] // what SetTrust was told
@@ -99,6 +100,8 @@ type Cluster struct {
 	opened   bool       // Apply was called
 	wanted   map[string]*wanted
 	progress progress
+	// contained is what proxies refuse; nothing where nobody is asked.
+	contained *containment
 }
 
 // New makes a Cluster that does nothing until Run.
@@ -123,6 +126,8 @@ func New(config Config) (*Cluster, error) {
 	c.faults = &faults{tell: config.Events.Condition, places: map[string]*place{}, said: map[string]string{}}
 	c.rejections = &rejections{tell: config.Events.Rejected, byResource: map[string]*feedpb.Rejection{}}
 	c.collisions = &collisions{told: map[string]string{}}
+	c.refusals = &rejections{tell: config.Events.Rejected, byResource: map[string]*feedpb.Rejection{}}
+	c.contained = newContainment()
 	c.inventory = newInventory(config.TrustDomain, config.Events, c.facts)
 	for name := range kinds {
 		c.objects[name] = newTable(readLive(config.Zone), c.objectChanged(name), c.kindSynced(name))

@@ -25,10 +25,27 @@ type link struct {
 	// proxies are those that count, and current those of them that have the revision.
 	proxies map[string]istiod.Proxy
 	current map[string]bool
+	// refusing are those that refuse something, since when.
+	refusing map[string]refusing
 }
 
+// refusing is a refusal that stands as long as nothing else is sent or said.
+type refusing struct {
+	sent, words string
+	since       time.Time
+}
+
+// steady is how long a refusal must stand until it is believed: what was sent last may not be answered yet.
+const steady = 500 * time.Millisecond
+
 // begin forgets what is known of a revision.
-func (l *link) begin() { l.stored, l.passage, l.current = false, nil, nil }
+func (l *link) begin() { l.stored, l.passage, l.current, l.refusing = false, nil, nil, nil }
+
+// refuses is whether a proxy refuses what was sent to it of the revision.
+func (l *link) refuses(id string, now time.Time) bool {
+	r, refuses := l.refusing[id]
+	return refuses && now.Sub(r.since) >= steady
+}
 
 // drop ends the conversation, and with it what was concluded.
 func (l *link) drop() {
@@ -37,19 +54,6 @@ func (l *link) drop() {
 	}
 	l.stream, l.proxies = nil, nil
 	l.begin()
-}
-
-// settled is whether its proxies have all or refuse something.
-func (l *link) settled() bool {
-	if l.stream == nil {
-		return !l.ready
-	}
-	for id, p := range l.proxies {
-		if !l.current[id] && p.Refusal == "" {
-			return false
-		}
-	}
-	return l.passage != nil
 }
 
 // advance goes one step with an istiod: to its store, with a mark to a push, and with that to its proxies.
@@ -71,7 +75,7 @@ func (l *link) advance(ctx context.Context, s *survey, counted func(namespace, n
 		l.passage = istiod.NewPassage(push, l.proxies)
 	}
 	l.passage.Keep(l.proxies)
-	l.compare()
+	l.compare(s.now())
 	l.err = l.follow(ctx)
 }
 
@@ -110,12 +114,22 @@ func (l *link) connected(ctx context.Context, counted func(namespace, name strin
 	return nil
 }
 
-// compare finds who has the revision: what was sent before they were asked is acknowledged.
-func (l *link) compare() {
+// compare finds who has the revision and who refuses it: what was sent before they were asked is answered.
+func (l *link) compare(now time.Time) {
 	l.current = map[string]bool{}
+	before := l.refusing
+	l.refusing = map[string]refusing{}
 	for id, p := range l.proxies {
-		if p.Current && l.passage.Sent(id) {
+		switch {
+		case !l.passage.Sent(id):
+		case p.Current:
 			l.current[id] = true
+		case p.Refusal != "":
+			r := refusing{p.Sent, p.Refusal, now}
+			if old := before[id]; old.sent == r.sent && old.words == r.words {
+				r.since = old.since
+			}
+			l.refusing[id] = r
 		}
 	}
 }

@@ -33,6 +33,9 @@ func (p *progress) newest() int64 {
 	return p.applied
 }
 
+// whole is whether nothing is waited for.
+func (p *progress) whole() bool { return len(p.open) == 0 }
+
 // restart lets everything that waits wait for a revision of the new count.
 func (p *progress) restart(revision int64) {
 	old := p.pending

@@ -11,7 +11,7 @@ import (
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
-// rejections are what cannot be in the cluster now, and why.
+// rejections are what cannot be in the cluster now, and why. What its proxies refuse is kept apart from what it does.
 type rejections struct {
 	tell func(*feedpb.Rejection)
 
@@ -21,13 +21,16 @@ type rejections struct {
 
 // put notes that a resource is refused, and tells it if that is new.
 func (r *rejections) put(w *wanted, why *problem.Error) {
-	one := &feedpb.Rejection{Resource: w.Name, Version: w.Version, Origins: w.Origins, Message: why.Message()}
+	r.tellOf(&feedpb.Rejection{Resource: w.Name, Version: w.Version, Origins: w.Origins, Message: why.Message()})
+}
+
+func (r *rejections) tellOf(one *feedpb.Rejection) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if proto.Equal(r.byResource[w.Name], one) {
+	if proto.Equal(r.byResource[one.Resource], one) {
 		return
 	}
-	r.byResource[w.Name] = one
+	r.byResource[one.Resource] = one
 	r.tell(one)
 }
 
@@ -63,5 +66,7 @@ func (r *rejections) list() []*feedpb.Rejection {
 	return all
 }
 
-// Rejections returns what is refused now, sorted by resource.
-func (c *Cluster) Rejections() []*feedpb.Rejection { return c.rejections.list() }
+// Rejections returns what is refused now: what the cluster does, then what its proxies do.
+func (c *Cluster) Rejections() []*feedpb.Rejection {
+	return append(c.rejections.list(), c.refusals.list()...)
+}

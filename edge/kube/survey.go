@@ -15,9 +15,10 @@ type survey struct {
 	mark    uint64
 	entered bool
 
-	revision int64
-	wanted   map[string]uint64 // versions of our objects, by "Kind/namespace/name"
-	began    time.Time
+	target
+	wanted map[string]uint64 // versions of our objects, by "Kind/namespace/name"
+	began  time.Time
+	judged bool // what became of it is decided
 
 	links    map[string]*link     // by address
 	unseen   map[string]time.Time // proxies that do not answer, since when
@@ -51,7 +52,10 @@ func (s *survey) look(ctx context.Context) time.Duration {
 	if ctx.Err() != nil {
 		return seldom
 	}
-	s.tell(v)
+	s.judge(v)
+	if !s.cluster.onTrial(s.generation) {
+		s.tell(v)
+	}
 	if v.known {
 		s.keep(there)
 	}
@@ -59,29 +63,69 @@ func (s *survey) look(ctx context.Context) time.Duration {
 	return s.pace(v)
 }
 
-// aim turns to a newer revision, when the one before has arrived or takes long.
+// aim turns to a newer revision, when the one before has arrived or takes long, and at once to what is put back.
 func (s *survey) aim() {
-	newest := s.cluster.newestApplied()
-	if newest == s.revision || s.revision != 0 && !s.settled() && s.now().Sub(s.began) < overtaking {
+	next, wait := s.cluster.target()
+	if !s.outdated(next, wait) {
 		return
 	}
-	s.revision, s.began, s.restless = newest, s.now(), soon
-	s.wanted = s.cluster.ownVersions()
+	s.target = next
+	s.wanted, s.began, s.judged, s.restless = s.cluster.ownVersions(), s.now(), false, soon
 	for _, l := range s.links {
 		l.begin()
 	}
 }
 
-func (s *survey) now() time.Time { return s.cluster.config.Now() }
+// outdated is whether something else should be followed.
+func (s *survey) outdated(next target, wait bool) bool {
+	switch {
+	case next.generation != s.generation:
+		return !wait
+	case next.revision == s.revision:
+		return false
+	}
+	return s.revision == 0 || s.judged || !s.accused() && s.now().Sub(s.began) > overtaking
+}
 
-// settled is whether everybody who answers has the revision.
-func (s *survey) settled() bool {
+// accused is whether a proxy seems to refuse something.
+func (s *survey) accused() bool {
 	for _, l := range s.links {
-		if !l.settled() {
-			return false
+		if len(l.refusing) > 0 {
+			return true
 		}
 	}
-	return true
+	return false
+}
+
+func (s *survey) now() time.Time { return s.cluster.config.Now() }
+
+// judge says what became of the revision, once: all proxies took it, or one refuses it. Those that say nothing for long
+// are not heard.
+func (s *survey) judge(v view) {
+	if s.judged || !v.known {
+		return
+	}
+	refusal, open := s.evidence()
+	if refusal == nil && open {
+		return
+	}
+	s.judged = true
+	s.cluster.verdict(s.generation, s.changes, refusal)
+}
+
+// evidence is what a proxy refuses, or whether some have not answered yet.
+func (s *survey) evidence() (refusal *accusation, open bool) {
+	now := s.now()
+	for _, l := range s.links {
+		for id, p := range l.proxies {
+			name := s.cluster.inventory.proxyName(p.Namespace, p.Name)
+			if l.refuses(id, now) && (refusal == nil || name < refusal.proxy) {
+				refusal = &accusation{name, p.Refusal}
+			}
+			open = open || !l.current[id] && now.Sub(s.began) < forbearance
+		}
+	}
+	return refusal, open
 }
 
 // end closes everything.
@@ -90,6 +134,7 @@ func (s *survey) end() {
 		l.drop()
 	}
 	s.clear()
+	s.cluster.forgive()
 	for _, place := range []string{placeProxies, placeRefusals, placeIstiods} {
 		s.cluster.faults.say(place, nil)
 	}
@@ -151,7 +196,7 @@ func (s *survey) view(counted func(namespace, name string) bool) (view, map[stri
 // pace is how soon it is worth to look again.
 func (s *survey) pace(v view) time.Duration {
 	switch {
-	case s.cluster.newestApplied() != s.revision:
+	case s.cluster.newestApplied() != s.revision || s.cluster.onTrial(s.generation):
 		s.restless = soon
 	case !v.known || len(v.behind) > 0:
 		s.restless = min(s.restless*5/4+time.Millisecond, late)

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/isthmus-mesh/isthmus/meshtest"
 	"github.com/isthmus-mesh/isthmus/meshtest/kube"
 )
@@ -16,6 +18,8 @@ func TestReceipts(t *testing.T) {
 	s := &receipts{bridge: &bridge{T: t, mesh: meshtest.New(t)}}
 	s.build()
 	s.mesh.Run(t, "a change proves that it arrived", s.arrives)
+	s.mesh.Run(t, "what a proxy refuses hurts only itself", s.refused)
+	s.mesh.Run(t, "a refused change leaves what was there", s.refusedDestination)
 	s.mesh.Run(t, "who is cut off is waited for by name", s.cutOff)
 }
 
@@ -92,4 +96,67 @@ func (s *receipts) cutOff(t *testing.T) {
 	s.mesh.LAN.Heal(web, istiod)
 	s.mesh.Programmed("shop", "httproute/reviews")
 	s.web2.Ask(300, "http://reviews:9080/").MustShare(t, "reviews", "v2", 0.8, 0.1)
+}
+
+// tooLarge passes every schema and Istio's own rules, and Envoy refuses it: the program that RE2 makes of it is too large.
+var tooLarge = strings.Repeat(`(\pL{100}){10}`, 8)
+
+// poisoned is a route for reviews that Envoy refuses, to one version.
+func poisoned(version string) string {
+	return route("reviews", `  - matches: [{path: {type: RegularExpression, value: '/`+tooLarge+`'}}]
+    backendRefs: [{group: isthmus.dev, kind: Subset, name: reviews-`+version+`, port: 9080}]
+  - backendRefs: [{group: isthmus.dev, kind: Subset, name: reviews-`+version+`, port: 9080}]`)
+}
+
+// refused applies two changes at once, of which Envoy refuses one, under load.
+func (s *receipts) refused(t *testing.T) {
+	tally, stop := meshtest.Load{URL: "http://" + s.address("reviews") + ":9080/", Rate: 50, Dial: s.web2.DialContext}.Start(t)
+	began := time.Now()
+	s.mesh.Apply(poisoned("v1") + "---\n" + timedOut("details", "7s"))
+	s.degraded(t, "httproute/reviews", "program size")
+	t.Logf("found after %v", time.Since(began).Round(time.Millisecond))
+	s.mesh.Programmed("shop", "httproute/details")
+	s.mesh.Apply(timedOut("details", "8s"))
+	s.mesh.Programmed("shop", "httproute/details")
+	s.mesh.Apply(versions(0, 100))
+	s.mesh.Programmed("shop", "httproute/reviews")
+	s.web2.Ask(100, "http://reviews:9080/").MustShare(t, "reviews", "v2", 1, 0)
+	stop()
+	tally.MustLoseNothing(t)
+}
+
+// refusedDestination takes a destination away by a change that Envoy refuses: the route that stays still leads somewhere.
+func (s *receipts) refusedDestination(t *testing.T) {
+	s.mesh.Apply(poisoned("v1"))
+	s.degraded(t, "httproute/reviews", "program size")
+	tally := s.web2.Ask(200, "http://reviews:9080/")
+	tally.MustLoseNothing(t)
+	tally.MustShare(t, "reviews", "v2", 1, 0)
+	if refused, err := s.prod.Refused(); err != nil || len(refused) > 0 {
+		t.Errorf("%v: something is refused still: %v", err, refused)
+	}
+}
+
+// timedOut is a route for a service with a timeout.
+func timedOut(service, timeout string) string {
+	return route(service, "  - backendRefs: [{name: "+service+", port: 9080}]\n    timeouts: {request: "+timeout+"}")
+}
+
+// address is the cluster's own of a service.
+func (s *receipts) address(service string) string {
+	s.Helper()
+	found, err := s.prod.Core.CoreV1().Services("store").Get(s.Context(), service, metav1.GetOptions{})
+	if err != nil {
+		s.Fatal(err)
+	}
+	return found.Spec.ClusterIP
+}
+
+// degraded waits until an object is told to be refused, in Envoy's words.
+func (s *receipts) degraded(t *testing.T, object, words string) {
+	t.Helper()
+	s.mesh.Kubectl("wait", "--for=condition=Degraded", "--timeout=30s", "-n", "shop", object)
+	if text := s.mesh.Kubectl("get", object, "-n", "shop", "-o", "yaml"); !strings.Contains(text, words) {
+		t.Errorf("Envoy's own words are not on the object:\n%s", text)
+	}
 }

@@ -17,6 +17,8 @@ type Proxy struct {
 	Current bool
 	// Refusal is what it refuses, in its own words; empty if nothing.
 	Refusal string
+	// Sent changes with everything that is sent to it.
+	Sent string
 }
 
 // ID of a proxy in istiod.
@@ -55,9 +57,9 @@ func parseProxies(text []byte) (map[string]Proxy, error) {
 		if at < 0 || c.Type != "sidecar" && c.Type != "router" {
 			continue
 		}
-		p := Proxy{Namespace: c.Proxy[at+1:], Name: c.Proxy[:at], Current: c.current(), Refusal: c.refusal()}
+		p := Proxy{Namespace: c.Proxy[at+1:], Name: c.Proxy[:at], Current: c.current(), Refusal: c.refusal(), Sent: c.sent()}
 		if twin, twice := proxies[c.Proxy]; twice {
-			p.Current, p.Refusal = p.Current && twin.Current, max(p.Refusal, twin.Refusal)
+			p.Current, p.Refusal, p.Sent = p.Current && twin.Current, max(p.Refusal, twin.Refusal), p.Sent+twin.Sent
 		}
 		proxies[c.Proxy] = p
 	}
@@ -82,6 +84,14 @@ func (c connection) refusal() string {
 		}
 	}
 	return strings.Join(words, "; ")
+}
+
+func (c connection) sent() string {
+	var all strings.Builder
+	for _, t := range slices.Sorted(maps.Keys(c.Resources)) {
+		all.WriteString(c.Resources[t].Sent)
+	}
+	return all.String()
 }
 
 // At asks which push a proxy works on or has got last; 0 if it is not connected here.

@@ -30,11 +30,11 @@ const synczPage = `[
 func TestParseProxies(t *testing.T) {
 	got, err := parseProxies([]byte(synczPage))
 	want := map[string]Proxy{
-		"web-1.shop":    {Namespace: "shop", Name: "web-1", Current: true},
-		"late-1.shop":   {Namespace: "shop", Name: "late-1"},
-		"young.shop":    {Namespace: "shop", Name: "young"},
-		"sick.one.shop": {Namespace: "shop", Name: "sick.one", Refusal: "no such filter"},
-		"twice.shop":    {Namespace: "shop", Name: "twice"},
+		"web-1.shop":    {Namespace: "shop", Name: "web-1", Current: true, Sent: "t/1at/1bt/2c"},
+		"late-1.shop":   {Namespace: "shop", Name: "late-1", Sent: "t/1at/2b"},
+		"young.shop":    {Namespace: "shop", Name: "young", Sent: "t/1a"},
+		"sick.one.shop": {Namespace: "shop", Name: "sick.one", Refusal: "no such filter", Sent: "t/1at/2b"},
+		"twice.shop":    {Namespace: "shop", Name: "twice", Sent: "t/1at/1b"},
 	}
 	if d := cmp.Diff(want, got); err != nil || d != "" {
 		t.Errorf("%v (-want +got):\n%s", err, d)
