@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -32,7 +33,7 @@ func (e *edge) assembleCluster() error {
 	e.drifts = &drifts{conditions: e.conditions, now: e.config.Now}
 	e.cluster, err = kube.New(kube.Config{
 		REST: access, Zone: c.zone, TrustDomain: c.trustDomain, Roots: e.wallet.Roots, LeaseNamespace: e.config.LeaseNamespace, Identity: c.name,
-		ReceiptsAccount: e.config.ReceiptsAccount, Events: clusterEvents{e}, Log: e.config.Log, Now: e.config.Now,
+		ReceiptsAccount: e.config.ReceiptsAccount, RefusedFile: filepath.Join(e.config.DataDir, "refused"), Events: clusterEvents{e}, Log: e.config.Log, Now: e.config.Now,
 	})
 	return err
 }

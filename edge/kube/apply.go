@@ -30,6 +30,9 @@ func (c *Cluster) Apply(revision int64, upserts []*feedpb.Resource, removed []st
 		}
 	}
 	first := !c.opened
+	if first && c.receipts != nil {
+		c.recall()
+	}
 	c.opened = true
 	c.progress.take(revision, names)
 	c.mu.Unlock()
@@ -59,6 +62,7 @@ func (c *Cluster) inherit(w *wanted) bool {
 func (c *Cluster) note(name string) {
 	if c.receipts != nil && c.opened && c.contained.note(name, c.wanted[name]) {
 		c.refusals.resolve(name)
+		c.remember()
 	}
 }
 

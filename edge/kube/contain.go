@@ -173,6 +173,9 @@ func (c *Cluster) goOn(refusal *accusation) (touched []string) {
 	for _, one := range convicted {
 		c.convict(one)
 	}
+	if len(convicted) > 0 {
+		c.remember()
+	}
 	for _, name := range trying {
 		delete(k.held, name)
 		if w := c.wanted[name]; w != nil {
@@ -212,14 +215,6 @@ func (c *Cluster) convict(one conviction) {
 	if w := c.wanted[one.name]; w != nil {
 		c.refusals.tellOf(&feedpb.Rejection{Resource: one.name, Version: w.Version, Origins: w.Origins, Proxy: one.proxy, Message: one.words})
 	}
-}
-
-// forgive forgets everything: another edge leads, or this one begins anew.
-func (c *Cluster) forgive() {
-	c.mu.Lock()
-	c.contained = newContainment()
-	c.mu.Unlock()
-	c.refusals.clear()
 }
 
 // target is what a passage that begins now is about.

@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -23,6 +24,7 @@ type court struct {
 	t       *testing.T
 	refused []string // "name version"
 	told    map[string]*feedpb.Rejection
+	config  Config
 }
 
 func (c *court) Rejected(r *feedpb.Rejection) {
@@ -41,14 +43,20 @@ func (*court) Drifted(Drift)                          {}
 func (*court) Condition(string, *problem.Error)       {}
 
 func newCourt(t *testing.T, refused ...string) *court {
-	c := &court{t: t, refused: refused, told: map[string]*feedpb.Rejection{}}
-	var err error
-	c.Cluster, err = New(Config{REST: &rest.Config{Host: "https://192.0.2.1"}, Zone: "z", Events: c, ReceiptsAccount: "istio-system/receipts",
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := &court{t: t, refused: refused}
+	c.config = Config{REST: &rest.Config{Host: "https://192.0.2.1"}, Zone: "z", Events: c, ReceiptsAccount: "istio-system/receipts",
+		RefusedFile: filepath.Join(t.TempDir(), "refused"), Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	c.restart()
 	return c
+}
+
+func (c *court) restart() {
+	c.t.Helper()
+	c.told = map[string]*feedpb.Rejection{}
+	var err error
+	if c.Cluster, err = New(c.config); err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 // apply applies objects, "VirtualService/x/a version", and removes those without a version.
@@ -177,6 +185,29 @@ func TestContainNotOurs(t *testing.T) {
 	c.apply(2, "b 1", "c 1")
 	c.pass(nil)
 	c.expect("a 1, b 1, c 1", "")
+}
+
+// An edge that restarts still puts back what was refused, and says so, until something else is wanted.
+func TestContainOverRestarts(t *testing.T) {
+	c := newCourt(t, "a 2", "b 1")
+	c.apply(1, "a 1")
+	c.pass(nil)
+	c.apply(2, "a 2", "b 1")
+	c.pass(nil)
+	c.restart()
+	c.apply(2, "a 2", "b 1")
+	c.expect("a 1", "a 2, b 1")
+	c.pass(nil)
+	c.expect("a 1", "a 2, b 1")
+	c.restart()
+	c.apply(3, "a 2", "b 2")
+	c.pass(nil)
+	c.expect("a 1, b 2", "a 2")
+	c.apply(4, "a 3")
+	c.pass(nil)
+	c.restart()
+	c.apply(5, "a 3", "b 1") // nobody remembers that
+	c.expect("a 3, b 1", "")
 }
 
 // A verdict about what is not there any more is none.

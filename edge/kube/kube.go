@@ -43,6 +43,8 @@ type Config struct {
 	// ReceiptsAccount is the service account, "NAMESPACE/NAME", as which the edge asks istiods what their proxies
 	// acknowledged; its namespace is theirs. Empty means that nobody is asked.
 	ReceiptsAccount string
+	// RefusedFile keeps what proxies refuse over restarts; empty means that it is forgotten.
+	RefusedFile string
 	// Lease is how long an edge that is gone is waited for; 0 means 15 s.
 	Lease time.Duration
 	// Events hears what happens.

@@ -51,9 +51,23 @@ func (c *Cluster) candidate(ctx context.Context) error {
 	serving.Lock() // a term that was lost ends before another begins
 	defer serving.Unlock()
 	if ctx.Err() == nil {
-		c.rejections.clear() // the edge that leads now has its own
+		c.standDown()
 	}
 	return nil
+}
+
+// standDown forgets what the edge that leads now has of its own.
+func (c *Cluster) standDown() {
+	c.rejections.clear()
+	if c.receipts == nil {
+		return
+	}
+	c.receipts.clear()
+	c.refusals.clear()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.contained = newContainment()
+	c.remember()
 }
 
 func (c *Cluster) election(begin func(context.Context)) leaderelection.LeaderElectionConfig {

@@ -109,11 +109,13 @@ func (r *receipts) known() int64 {
 	return r.applied
 }
 
+// clear tells that proxies are no business of this edge any more: another one leads and names them. The cluster itself
+// stays where it was, so that nothing looks programmed meanwhile.
 func (r *receipts) clear() {
+	r.keep(nil)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.applied = 0
-	clear(r.told)
 }
 
 // Receipts returns the newest revision that each proxy acknowledged, by its name; 0 for none. Empty while this edge

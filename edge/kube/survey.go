@@ -133,8 +133,6 @@ func (s *survey) end() {
 	for _, l := range s.links {
 		l.drop()
 	}
-	s.clear()
-	s.cluster.forgive()
 	for _, place := range []string{placeProxies, placeRefusals, placeIstiods} {
 		s.cluster.faults.say(place, nil)
 	}
