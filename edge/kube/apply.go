@@ -34,6 +34,7 @@ func (c *Cluster) Apply(revision int64, upserts []*feedpb.Resource, removed []st
 		c.recall()
 	}
 	c.opened = true
+	names = append(names, c.contained.heldChanged(c.contained.held)...)
 	c.progress.take(revision, names)
 	c.mu.Unlock()
 	c.advance()

@@ -22,6 +22,7 @@ type containment struct {
 	trial *trial // nil for none
 	// generation counts what this did to the cluster.
 	generation int
+	keeping
 }
 
 type hold struct {
@@ -31,8 +32,8 @@ type hold struct {
 // accusation is what a proxy refuses, in its words.
 type accusation struct{ proxy, words string }
 
-func newContainment() *containment {
-	return &containment{changed: map[string]*wanted{}, held: map[string]*hold{}}
+func newContainment(zone string) *containment {
+	return &containment{changed: map[string]*wanted{}, held: map[string]*hold{}, keeping: newKeeping(zone)}
 }
 
 // note takes a change of what is wanted; old is what was, nil for nothing. It returns whether a verdict is void.
@@ -44,6 +45,9 @@ func (k *containment) note(name string, old *wanted) (pardoned bool) {
 	}
 	if _, known := k.changed[name]; !known {
 		k.changed[name] = old
+	}
+	if len(k.held) > 0 {
+		k.keep(name, old)
 	}
 	if k.trial != nil {
 		k.trial.drop(name)
@@ -67,7 +71,7 @@ func (c *Cluster) now(name string) *wanted {
 	if h := c.contained.held[name]; h != nil {
 		return h.instead
 	}
-	return c.wanted[name]
+	return c.contained.with(name, c.wanted[name])
 }
 
 // changes are what proxies have to take, as it is written now. Caller holds mu.
@@ -100,6 +104,7 @@ func (c *Cluster) verdict(generation int, changes map[string]*wanted, refusal *a
 		touched = c.goOn(refusal)
 	}
 	if len(touched) > 0 {
+		touched = append(touched, k.heldChanged(k.held)...)
 		c.progress.take(c.progress.newest(), touched)
 	}
 	c.mu.Unlock()
@@ -134,6 +139,7 @@ func (c *Cluster) accuse(a accusation) (touched []string) {
 	k.trial = newTrial(suspects, a)
 	k.generation++
 	for _, name := range suspects {
+		k.keep(name, k.changed[name])
 		k.held[name] = &hold{k.changed[name].again()}
 	}
 	return suspects

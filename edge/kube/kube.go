@@ -129,7 +129,7 @@ func New(config Config) (*Cluster, error) {
 	c.rejections = &rejections{tell: config.Events.Rejected, byResource: map[string]*feedpb.Rejection{}}
 	c.collisions = &collisions{told: map[string]string{}}
 	c.refusals = &rejections{tell: config.Events.Rejected, byResource: map[string]*feedpb.Rejection{}}
-	c.contained = newContainment()
+	c.contained = newContainment(config.Zone)
 	c.inventory = newInventory(config.TrustDomain, config.Events, c.facts)
 	for name := range kinds {
 		c.objects[name] = newTable(readLive(config.Zone), c.objectChanged(name), c.kindSynced(name))

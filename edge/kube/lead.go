@@ -66,7 +66,7 @@ func (c *Cluster) standDown() {
 	c.refusals.clear()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.contained = newContainment()
+	c.contained = newContainment(c.config.Zone)
 	c.remember()
 }
 

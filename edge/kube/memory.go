@@ -4,15 +4,23 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
-// refused is a conviction as it is kept over restarts: a refused object that is written again would have no suspects.
-// Both are messages of the feed; there may be nothing instead.
+// remembered is what is put back and kept over restarts: a refused object that is written again would have no suspects.
+// All are messages of the feed.
+type remembered struct {
+	Refused []refused
+	Kept    [][]byte
+}
+
+// refused is a conviction; there may be nothing instead.
 type refused struct{ Rejection, Instead []byte }
 
 // remember keeps what is put back, and why. Caller holds mu.
@@ -26,25 +34,27 @@ func (c *Cluster) remember() {
 }
 
 func (c *Cluster) saveRefused() error {
-	all := []refused{}
-	for _, r := range c.refusals.list() {
-		one, h := refused{}, c.contained.held[r.Resource]
-		if h == nil {
-			continue
-		}
-		var err error
-		if one.Rejection, err = proto.Marshal(r); err != nil {
-			return err
-		}
-		if h.instead != nil {
-			if one.Instead, err = proto.Marshal(h.instead.Resource); err != nil {
-				return err
-			}
-		}
-		all = append(all, one)
+	var all remembered
+	var err error
+	pack := func(m proto.Message) []byte {
+		text, err1 := proto.Marshal(m)
+		err = errors.Join(err, err1)
+		return text
 	}
-	text, err := json.Marshal(all)
-	if err != nil {
+	for _, r := range c.refusals.list() {
+		switch h := c.contained.held[r.Resource]; {
+		case h == nil:
+		case h.instead == nil:
+			all.Refused = append(all.Refused, refused{Rejection: pack(r)})
+		default:
+			all.Refused = append(all.Refused, refused{pack(r), pack(h.instead.Resource)})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.contained.kept)) {
+		all.Kept = append(all.Kept, pack(c.contained.kept[name].Resource))
+	}
+	text, err1 := json.Marshal(all)
+	if err = errors.Join(err, err1); err != nil {
 		return err
 	}
 	fresh := c.config.RefusedFile + ".new"
@@ -63,12 +73,20 @@ func (c *Cluster) recall() {
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	var all []refused
+	var all remembered
 	if err == nil {
 		err = json.Unmarshal(text, &all)
 	}
-	for _, one := range all {
+	for _, one := range all.Refused {
 		err = errors.Join(err, c.recallOne(one))
+	}
+	for _, one := range all.Kept {
+		was := &feedpb.Resource{}
+		if err1 := proto.Unmarshal(one, was); err1 != nil {
+			err = errors.Join(err, err1)
+		} else {
+			c.contained.keep(was.Name, newWanted(was, c.config.Zone))
+		}
 	}
 	if err != nil {
 		c.config.Log.Warn("what proxies refused before the restart is forgotten", "err", err)
