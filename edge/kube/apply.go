@@ -34,7 +34,7 @@ func (c *Cluster) Apply(revision int64, upserts []*feedpb.Resource, removed []st
 		c.recall()
 	}
 	c.opened = true
-	names = append(names, c.contained.heldChanged(c.contained.held)...)
+	names = append(names, c.keepNeeded()...)
 	c.progress.take(revision, names)
 	c.mu.Unlock()
 	c.advance()
@@ -61,7 +61,7 @@ func (c *Cluster) inherit(w *wanted) bool {
 // note has what is about to change remembered, for the case that proxies refuse the change. What was there before the
 // first Apply is not known. Caller holds mu.
 func (c *Cluster) note(name string) {
-	if c.receipts != nil && c.opened && c.contained.note(name, c.wanted[name]) {
+	if c.receipts != nil && c.opened && c.contained.note(name, c.now(name)) {
 		c.refusals.resolve(name)
 		c.remember()
 	}

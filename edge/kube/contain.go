@@ -74,6 +74,27 @@ func (c *Cluster) now(name string) *wanted {
 	return c.contained.with(name, c.wanted[name])
 }
 
+// keepNeeded finds anew what must be kept, now that something else is put back, and returns the names that may be
+// something else. Caller holds mu.
+func (c *Cluster) keepNeeded() []string {
+	k, before := c.contained, map[string]*wanted{}
+	for name := range k.kept {
+		before[name] = c.now(name)
+	}
+	touched := k.heldChanged(k.held)
+	for _, name := range touched {
+		if _, known := k.changed[name]; !known && !before[name].same(c.now(name)) {
+			k.changed[name] = before[name]
+		}
+	}
+	return touched
+}
+
+// same is whether two objects are the same to proxies.
+func (w *wanted) same(other *wanted) bool {
+	return w == other || w != nil && other != nil && w.hash == other.hash
+}
+
 // changes are what proxies have to take, as it is written now. Caller holds mu.
 func (c *Cluster) changes() map[string]*wanted {
 	all := map[string]*wanted{}
@@ -104,7 +125,7 @@ func (c *Cluster) verdict(generation int, changes map[string]*wanted, refusal *a
 		touched = c.goOn(refusal)
 	}
 	if len(touched) > 0 {
-		touched = append(touched, k.heldChanged(k.held)...)
+		touched = append(touched, c.keepNeeded()...)
 		c.progress.take(c.progress.newest(), touched)
 	}
 	c.mu.Unlock()

@@ -14,10 +14,13 @@
 //     the labels away is the way to take an object over: from then on it is in the way.
 //  5. Nothing is deleted before the first Apply, nor while not leading.
 //  6. An endpoint's change is told in the call that brings it.
+//  7. What proxies are said to have, they acknowledged: where an istiod does not answer, nothing is said.
+//  8. What a proxy refuses is put back to what was there, with the destinations that needs, and nothing else is.
 //
 // How it is built: a table is what a watch has seen of one kind, stripped to what is compared. Changes of
 // tables and calls of Apply put names into a queue; reconciling a name looks at what is wanted and what is
-// there, and makes at most one step. The inventory is another reader of tables, without a queue.
+// there, and makes at most one step. The inventory is another reader of tables, without a queue. A survey follows what was written
+// through the istiods to the proxies (survey.go, link.go), and what those refuse is contained (contain.go, trial.go, keep.go).
 //
 // A Cluster's methods may be called from any goroutine.
 package kube
