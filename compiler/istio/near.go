@@ -33,7 +33,7 @@ func NearEntries(s *plan.Service, here *plan.Site, beyond []*plan.Site, address 
 	}
 	own := Service(s, address)
 	own.Hosts, own.SubjectAltNames, own.Resolution = gateways.Hosts, gateways.SubjectAltNames, gateways.Resolution
-	return append(all, resource(KindServiceEntry, namespace, host, own, origins))
+	return append(all, marked(resource(KindServiceEntry, namespace, host, own, origins), plan.LabelZoneWeight, strconv.Itoa(zoneWeight)))
 }
 
 // identities are those of a service in all zones that callers at a site may end up in; none if one is not known.

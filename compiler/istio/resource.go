@@ -61,9 +61,15 @@ func resource(kind, namespace, name string, body proto.Message, origins []plan.O
 // its edge lets callers ask those that are ill, until the hub has led them to another zone.
 func lastResort(r *feedpb.Resource, s *plan.Service) *feedpb.Resource {
 	if len(s.Places) > 1 {
-		r.Labels = map[string]string{plan.LabelLastResort: "true"}
-		r.Version = version(r)
+		return marked(r, plan.LabelLastResort, "true")
 	}
+	return r
+}
+
+// marked gives a resource a label, which the edge heeds.
+func marked(r *feedpb.Resource, label, value string) *feedpb.Resource {
+	r.Labels = map[string]string{label: value}
+	r.Version = version(r)
 	return r
 }
 

@@ -64,8 +64,9 @@ func inside(entry *networking.ServiceEntry, place *plan.Place) {
 	}
 }
 
-// zoneWeight is what the gateways of a zone weigh together, so that zones share alike, however many gateways each has.
-const zoneWeight = 60
+// zoneWeight is what the gateways of a zone weigh together, so that zones share alike, however many gateways each has;
+// and the workloads of the callers' own zone.
+const zoneWeight = 100_000
 
 // across makes the gateways of zones the endpoints.
 func across(entry *networking.ServiceEntry, zones ...*plan.Site) {

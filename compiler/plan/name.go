@@ -18,6 +18,9 @@ const (
 	// LabelLastResort marks ServiceEntries whose workloads are called though all are ill: other zones take over soon,
 	// and until then they are the only ones.
 	LabelLastResort = "isthmus.dev/last-resort"
+	// LabelZoneWeight is on ServiceEntries whose workloads share requests with other zones: what all of them weigh
+	// together at a port.
+	LabelZoneWeight = "isthmus.dev/zone-weight"
 )
 
 // zoneDomain holds the names of services in single zones. No workspace can be named so that its services

@@ -3,6 +3,7 @@ package pilot
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -122,7 +123,21 @@ func (r *registry) workloadEndpoints(s *service) []*model.IstioEndpoint {
 			e.HealthStatus = model.Healthy // those that are ill, rather than nobody
 		}
 	}
+	if whole, err := strconv.ParseUint(s.Attributes.Labels[plan.LabelZoneWeight], 10, 32); err == nil {
+		weigh(out, uint32(whole))
+	}
 	return out
+}
+
+// weigh divides a weight among the endpoints of each port.
+func weigh(all []*model.IstioEndpoint, whole uint32) {
+	count := map[string]uint32{}
+	for _, e := range all {
+		count[e.ServicePortName]++
+	}
+	for _, e := range all {
+		e.LbWeight = max(1, whole/count[e.ServicePortName])
+	}
 }
 
 func isHealthy(e *model.IstioEndpoint) bool { return e.HealthStatus == model.Healthy }

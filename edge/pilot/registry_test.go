@@ -30,3 +30,21 @@ func TestLastResort(t *testing.T) {
 	w.pilot.SetWorkloads([]Workload{one}, nil)
 	c.await("one is well", func() bool { return strings.Count(c.text(v3.EndpointType, ratingsCluster), "UNHEALTHY") == 1 })
 }
+
+// Where zones share requests, workloads weigh together what the gateways of another zone do, however many they are.
+func TestZoneWeight(t *testing.T) {
+	w := shop(t)
+	c := w.connect(sidecar("reviews", "reviews-1", "10.0.0.1"))
+	entry := shopService(t, "ratings", "240.0.0.2", 9080, "HTTP")
+	entry.Version, entry.Labels = "2", map[string]string{plan.LabelZoneWeight: "100000"}
+	w.apply(2, entry)
+	weights := func(each string, count int) func() bool {
+		return func() bool {
+			return strings.Count(c.text(v3.EndpointType, ratingsCluster), "load_balancing_weight:{value:"+each+"}") == count
+		}
+	}
+	w.pilot.SetWorkloads([]Workload{sidecar("ratings", "ratings-1", "10.0.0.2"), sidecar("ratings", "ratings-2", "10.0.0.3")}, nil)
+	c.await("two weigh half each", weights("50000", 2))
+	w.pilot.SetWorkloads([]Workload{sidecar("ratings", "ratings-3", "10.0.0.4")}, nil)
+	c.await("three a third", weights("33333", 3))
+}

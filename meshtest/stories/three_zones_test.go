@@ -15,6 +15,7 @@ func TestThreeZones(t *testing.T) {
 	s.build()
 	s.mesh.Run(t, "callers stay in their zone", s.nearby)
 	s.mesh.Run(t, "without a policy all other zones share", s.alike)
+	s.mesh.Run(t, "the zones of a region share", s.region)
 	s.mesh.Run(t, "the region takes over, and then the rest", s.failover)
 }
 
@@ -56,6 +57,23 @@ func (s *threeZones) alike(t *testing.T) {
 	tally.MustShare(t, "reviews", "dc3", 0.5, 0.1)
 	s.moves(t, func() { s.reviews["dc1"].machine.Turn("") }, "dc1").MustLoseNothing(t)
 }
+
+func (s *threeZones) region(t *testing.T) {
+	s.mesh.Apply(preferRegion)
+	s.mesh.Programmed("shop", "trafficpolicy/reviews-failover")
+	tally := s.web.Ask(400, reviewsURL)
+	tally.MustLoseNothing(t)
+	tally.MustShare(t, "reviews", "dc1", 0.5, 0.1)
+	tally.MustShare(t, "reviews", "dc2", 0.5, 0.1)
+}
+
+const preferRegion = `apiVersion: isthmus.dev/v1alpha1
+kind: TrafficPolicy
+metadata: {name: reviews-failover, namespace: shop}
+spec:
+  targetRefs: [{kind: Service, name: reviews}]
+  failover: {prefer: Region}
+`
 
 func (s *threeZones) failover(t *testing.T) {
 	text, err := examples.Files.ReadFile("failover.yaml")
