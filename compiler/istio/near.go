@@ -11,29 +11,33 @@ import (
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
-// NearEntries render a service under [plan.NearHost] for callers at a site: the workloads of a zone of machines in
-// one entry, and the gateways of the zones beyond in another, because Istio takes workloads or endpoints in one. Both
+// NearEntries render a service under [plan.NearHost] for callers at a site: the gateways of the zones beyond in one
+// entry, and the workloads of a zone of machines in another, because Istio takes workloads or endpoints in one. Both
 // are one cluster to a proxy, so that health, ejection and retries act across zones.
 func NearEntries(s *plan.Service, here *plan.Site, beyond []*plan.Site, address string) []*feedpb.Resource {
-	host := plan.NearHost(s.Workspace, s.Name)
-	gateways := Service(s, address)
-	gateways.Hosts, gateways.SubjectAltNames = []string{host}, identities(s, here, beyond)
-	across(gateways, beyond...)
-	if here.IsKubernetes() {
-		gateways.ExportTo = []string{plan.Any}
-	}
+	host, namespace := plan.NearHost(s.Workspace, s.Name), namespaceAt(here, s.Workspace)
 	origins := s.Origins[:len(s.Origins):len(s.Origins)]
 	for _, there := range beyond {
 		origins = append(origins, there.Origin)
 	}
-	namespace := namespaceAt(here, s.Workspace)
+	gateways := nearEntry(s, here, beyond, address)
+	across(gateways, beyond...)
 	all := []*feedpb.Resource{resource(KindServiceEntry, namespace, host+".beyond", gateways, origins)}
-	if s.Place(here.Zone) == nil {
-		return all
+	if s.Place(here.Zone) != nil {
+		own := nearEntry(s, here, beyond, address)
+		own.Resolution = gateways.Resolution
+		all = append(all, marked(resource(KindServiceEntry, namespace, host, own, origins), plan.LabelZoneWeight, strconv.Itoa(zoneWeight)))
 	}
-	own := Service(s, address)
-	own.Hosts, own.SubjectAltNames, own.Resolution = gateways.Hosts, gateways.SubjectAltNames, gateways.Resolution
-	return append(all, marked(resource(KindServiceEntry, namespace, host, own, origins), plan.LabelZoneWeight, strconv.Itoa(zoneWeight)))
+	return all
+}
+
+func nearEntry(s *plan.Service, here *plan.Site, beyond []*plan.Site, address string) *networking.ServiceEntry {
+	entry := Service(s, address)
+	entry.Hosts, entry.SubjectAltNames = []string{plan.NearHost(s.Workspace, s.Name)}, identities(s, here, beyond)
+	if here.IsKubernetes() {
+		entry.ExportTo = []string{plan.Any} // callers in the cluster's other namespaces
+	}
+	return entry
 }
 
 // identities are those of a service in all zones that callers at a site may end up in; none if one is not known.
