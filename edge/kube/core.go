@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"unique"
+
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -88,8 +90,8 @@ func (p *pod) key() string { return p.namespace + "/" + p.name }
 func readPod(object any) pod {
 	p := object.(*corev1.Pod)
 	out := pod{
-		namespace: p.Namespace, name: p.Name, node: p.Spec.NodeName, account: p.Spec.ServiceAccountName, labels: p.Labels,
-		meshID: proxyTold(p, meshIDVariable), trustDomain: proxyTold(p, trustDomainVariable), istiod: istiodVersion(p),
+		namespace: shared(p.Namespace), name: p.Name, node: shared(p.Spec.NodeName), account: shared(p.Spec.ServiceAccountName), labels: sharedAll(p.Labels),
+		meshID: shared(proxyTold(p, meshIDVariable)), trustDomain: shared(proxyTold(p, trustDomainVariable)), istiod: istiodVersion(p),
 		proxied: hasProxy(p), ready: isReady(p), ended: p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
 	}
 	for _, address := range p.Status.PodIPs {
@@ -105,6 +107,18 @@ func isReady(p *corev1.Pod) bool {
 	return p.DeletionTimestamp == nil && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
 		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 	})
+}
+
+// shared is a text that many objects have, once.
+func shared(text string) string { return unique.Make(text).Value() }
+
+// sharedAll are labels: pods of one owner have the same.
+func sharedAll(labels map[string]string) map[string]string {
+	all := make(map[string]string, len(labels))
+	for name, value := range labels {
+		all[shared(name)] = shared(value)
+	}
+	return all
 }
 
 // node is the place of a node.

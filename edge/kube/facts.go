@@ -99,7 +99,7 @@ func (i *inventory) count() *feedpb.Cluster {
 
 // hasPods is whether a pod is behind a service. Caller holds mu.
 func (i *inventory) hasPods(service string) bool {
-	for name := range i.slicesOf[service] {
+	for _, name := range i.slicesOf[service] {
 		if s := i.slices.get(name); s != nil && len(s.endpoints) > 0 {
 			return true
 		}

@@ -42,20 +42,23 @@ func newInventory(trustDomain string, events Events, facts *facts) *inventory {
 	return i
 }
 
-// index is a set of names by name.
-type index map[string]map[string]struct{}
+// index are names by name, each once: few by each, so that lists are smaller than sets.
+type index map[string][]string
+
+func (i index) has(key, name string) bool { return slices.Contains(i[key], name) }
 
 func (i index) add(key, name string) {
-	if i[key] == nil {
-		i[key] = map[string]struct{}{}
+	if !i.has(key, name) {
+		i[key] = append(i[key], name)
 	}
-	i[key][name] = struct{}{}
 }
 
 func (i index) drop(key, name string) {
-	delete(i[key], name)
-	if len(i[key]) == 0 {
+	rest := slices.DeleteFunc(i[key], func(n string) bool { return n == name })
+	if len(rest) == 0 {
 		delete(i, key)
+	} else {
+		i[key] = rest
 	}
 }
 
@@ -129,7 +132,7 @@ func (i *inventory) serviceChanged(key string, _, _ *service) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	var pods []string
-	for name := range i.slicesOf[key] {
+	for _, name := range i.slicesOf[key] {
 		if s := i.slices.get(name); s != nil {
 			pods = slices.AppendSeq(pods, maps.Keys(s.endpoints))
 		}

@@ -52,7 +52,7 @@ func (c *Cluster) expected(counted func(namespace, name string) bool) []string {
 func (i *inventory) proxyName(namespace, name string) string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if _, workload := i.named[name][namespace]; workload && len(i.named[name]) == 1 {
+	if i.named.has(name, namespace) && len(i.named[name]) == 1 {
 		return name
 	}
 	return name + "." + namespace

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 )
 
@@ -86,6 +87,33 @@ func identify(object any) (key string, version uint64) {
 	return key, versionOf(m.GetResourceVersion())
 }
 
+// stripped is an object of which a reflector keeps no more than the table needs, until it has the whole list.
+type stripped[T any] struct {
+	metav1.ObjectMeta
+	value T
+}
+
+// Transformer implements [cache.TransformingStore]: objects are stripped as they come, not when all are there.
+func (t *table[T]) Transformer() cache.TransformFunc {
+	return func(object any) (any, error) {
+		m, err := meta.Accessor(object)
+		if err != nil {
+			return nil, err
+		}
+		return &stripped[T]{
+			metav1.ObjectMeta{Namespace: m.GetNamespace(), Name: m.GetName(), ResourceVersion: m.GetResourceVersion()}, t.read(object),
+		}, nil
+	}
+}
+
+// listed is what the table needs of an object of a list.
+func (t *table[T]) listed(object any) *T {
+	if s, is := object.(*stripped[T]); is {
+		return new(s.value)
+	}
+	return new(t.read(object))
+}
+
 // Add implements [cache.ReflectorStore].
 func (t *table[T]) Add(object any) error { return t.Update(object) }
 
@@ -147,7 +175,7 @@ func (t *table[T]) Replace(objects []any, version string) error {
 	fresh := make(map[string]row[T], len(objects))
 	for _, object := range objects {
 		key, v := identify(object)
-		fresh[key] = row[T]{v, new(t.read(object))}
+		fresh[key] = row[T]{v, t.listed(object)}
 	}
 	t.order.Lock()
 	defer t.order.Unlock()

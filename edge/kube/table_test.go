@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/cache"
 )
 
 // recorded is a table of names' versions, and the changes it told.
@@ -66,4 +67,28 @@ func TestTableListedAnew(t *testing.T) {
 	_ = r.Replace([]any{version("b", 1)}, "2") // the cluster was restored
 	slices.Sort(r.changes)
 	r.told(t, "b 2>1", "c 9>-")
+}
+
+// A reflector keeps objects stripped until it has the list, under the same names and with what the table reads of them.
+func TestTableTakesStrippedObjects(t *testing.T) {
+	r := newRecorded()
+	var store cache.TransformingStore = r.table
+	list := cache.NewStore(cache.DeletionHandlingMetaNamespaceKeyFunc, cache.WithTransformer(store.Transformer()))
+	whole := version("a", 1)
+	whole.Namespace, whole.Annotations = "shop", map[string]string{"long": "text"}
+	check := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(list.Add(whole))
+	kept, is := list.List()[0].(metav1.ObjectMetaAccessor)
+	if !is || len(kept.GetObjectMeta().GetAnnotations()) > 0 {
+		t.Errorf("it keeps %v", list.List())
+	}
+	check(store.Replace(list.List(), "3"))
+	r.told(t, "shop/a ->1")
+	_ = r.Replace([]any{version("b", 2)}, "4") // as a list without a stream comes
+	slices.Sort(r.changes)
+	r.told(t, "b ->2", "shop/a 1>-")
 }

@@ -18,8 +18,7 @@ func (i *inventory) withTwins(pods []string) []string {
 	for _, key := range pods {
 		all[key] = struct{}{}
 		namespace, name, _ := strings.Cut(key, "/")
-		_, was := i.named[name][namespace]
-		is := i.isWorkload(key)
+		was, is := i.named.has(name, namespace), i.isWorkload(key)
 		if was == is {
 			continue
 		}
@@ -28,7 +27,7 @@ func (i *inventory) withTwins(pods []string) []string {
 		} else {
 			i.named.drop(name, namespace)
 		}
-		for twin := range i.named[name] {
+		for _, twin := range i.named[name] {
 			all[twin+"/"+name] = struct{}{}
 		}
 	}
@@ -44,7 +43,7 @@ func (i *inventory) isWorkload(key string) bool {
 // servicesOf are the services that a pod is behind, sorted.
 func (i *inventory) servicesOf(pod string) []string {
 	found := map[string]struct{}{}
-	for name := range i.slicesWith[pod] {
+	for _, name := range i.slicesWith[pod] {
 		if s := i.slices.get(name); s != nil && i.services.get(s.service) != nil {
 			found[s.service] = struct{}{}
 		}
@@ -84,7 +83,7 @@ func (i *inventory) workload(p *pod, name string) *feedpb.Workload {
 		Labels:  i.labelled(p), Connected: true, Role: roleOf(p), Identity: i.identity(p), Selector: s.selector,
 	}
 	targets := map[string]uint32{}
-	for key := range i.slicesWith[p.key()] {
+	for _, key := range i.slicesWith[p.key()] {
 		if slice := i.slices.get(key); slice != nil && slice.service == name {
 			w.Healthy, w.Reason = slice.endpoints[p.key()].over(w.Healthy, w.Reason)
 			maps.Copy(targets, slice.ports)
