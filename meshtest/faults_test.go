@@ -23,6 +23,8 @@ func TestFaults(t *testing.T) {
 		{"edge restarted with the hub away", edgeRestartedAlone},
 		{"agents killed", agentsKilled},
 		{"machine leaves", machineLeaves},
+		{"machine vanishes", machineVanishes},
+		{"edge cut off from its machines", edgeAlone},
 		{"Envoy killed", envoyKilled},
 		{"machine rebooted with edge and hub away", rebootedAlone},
 		{"edge's disk full", diskFull},

@@ -2,16 +2,12 @@ package roster
 
 import (
 	"context"
-	"errors"
 	"net"
 	"strconv"
 	"time"
 
 	"github.com/isthmus-mesh/isthmus/machine/machinepb"
 )
-
-// errNoPort is the answer of a workload that registered no port: nobody can be asked.
-var errNoPort = errors.New("it has no port to be asked at")
 
 // leaseLoop looks after workloads whose agents are gone.
 func (r *Roster) leaseLoop(ctx context.Context) {

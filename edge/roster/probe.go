@@ -3,6 +3,7 @@ package roster
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"sync"
 	"syscall"
@@ -11,57 +12,76 @@ import (
 
 const (
 	// probes is how many workloads are probed at once, witnesses how many of those that others are judged by.
-	probes, witnesses = 256, 16
-	// attempts and patience bound how long a machine may be silent: two seconds.
-	attempts, patience = 3, 2 * time.Second / attempts
+	probes, witnesses = 256, 8
+	// attempts is how often a workload is probed that does not answer, again how often of these after another one did.
+	attempts, again = 3, 2
+	// patience is how long a machine may be silent: two seconds in all.
+	patience = 2 * time.Second / attempts
 )
 
-// Dial connects to an address and hangs up, three times at most, for two seconds at most.
-func Dial(ctx context.Context, address string) (err error) {
-	for range attempts {
-		var c net.Conn
-		if c, err = (&net.Dialer{Timeout: patience}).DialContext(ctx, "tcp", address); err == nil {
-			return c.Close()
-		}
+var (
+	// errNoPort is the answer of a workload that registered no port: nobody can be asked.
+	errNoPort = errors.New("it has no port to be asked at")
+	errSilent = errors.New("its machine does not answer")
+)
+
+// Dial connects to an address and hangs up, or gives up soon.
+func Dial(ctx context.Context, address string) error {
+	c, err := (&net.Dialer{Timeout: patience}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
 	}
-	return err
+	return c.Close()
 }
 
 // look probes every absent workload that is due.
 //
 // Who answers serves, and who has no port or refuses does not: that is certain at once. Silence is not: it may be the edge
 // that is cut off. The rule is that silence proves nothing to an edge that hears nobody. A silent workload is
-// lost when any other of the zone's machines answers the edge at the same time. If none does, the edge is alone: all
-// remain what they were, until one answers. If there is no other machine to ask, the lease decides.
+// lost when it remains silent after any other of the zone's machines answered the edge. If none does, the edge is
+// alone: all remain what they were, until one answers. If there is no other machine to ask, the lease decides.
 func (r *Roster) look(ctx context.Context) {
-	due := r.due()
-	answers := r.ask(ctx, due)
-	if ctx.Err() != nil {
+	silent := r.due()
+	if len(silent) == 0 {
 		return
 	}
-	silent, heard := map[string]error{}, false
-	for name, err := range answers {
-		if due[name] != "" && !answered(err) {
-			silent[name] = err
-			continue
+	others, machines := r.others(silent)
+	heard, since := false, 0
+	for tries := 0; len(silent) > 0 && since < again && (heard || tries < attempts); tries++ {
+		if heard {
+			others, since = nil, since+1
 		}
-		heard = heard || due[name] != ""
-		r.found(name, err)
+		heard = r.try(ctx, silent, others) || heard
+		if ctx.Err() != nil {
+			return
+		}
 	}
-	if len(silent) > 0 {
-		r.judge(ctx, due, silent, heard)
-	}
+	r.judge(silent, heard, machines)
 }
 
-// judge decides about silent workloads. heard tells that another one has just answered.
-func (r *Roster) judge(ctx context.Context, due map[string]string, silent map[string]error, heard bool) {
-	others, machines := r.others(due)
-	if !heard {
-		for _, err := range r.ask(ctx, others) {
-			heard = heard || answered(err)
+// try probes workloads, and others to hear of any. It heeds who answered, takes it out of silent, and tells whether there
+// was one.
+func (r *Roster) try(ctx context.Context, silent, others map[string]string) (heard bool) {
+	all := maps.Clone(silent)
+	maps.Copy(all, others)
+	answers := r.ask(ctx, all)
+	if ctx.Err() != nil {
+		return false
+	}
+	for name, err := range answers {
+		certain := err == nil || errors.Is(err, syscall.ECONNREFUSED)
+		heard = heard || certain
+		if _, ours := silent[name]; ours && (certain || err == errNoPort) {
+			r.found(name, err)
+			delete(silent, name)
 		}
 	}
-	if ctx.Err() != nil {
+	return heard
+}
+
+// judge decides about those that remained silent.
+func (r *Roster) judge(silent map[string]string, heard bool, machines int) {
+	if len(silent) == 0 {
 		return
 	}
 	alone := !heard && machines > 1
@@ -69,15 +89,12 @@ func (r *Roster) judge(ctx context.Context, due map[string]string, silent map[st
 		r.config.Log.Warn("no machine answers: this edge is cut off, or all are gone; they are believed to be as they were", "silent", len(silent))
 	}
 	r.alone = alone
-	for name, err := range silent {
+	for name := range silent {
 		if heard || !r.spare(name, alone) {
-			r.found(name, err)
+			r.found(name, errSilent)
 		}
 	}
 }
-
-// answered tells whether a machine answered a probe: refusing is an answer too.
-func answered(err error) bool { return err == nil || errors.Is(err, syscall.ECONNREFUSED) }
 
 // ask probes addresses, by workload, and returns the answers.
 func (r *Roster) ask(ctx context.Context, addresses map[string]string) map[string]error {

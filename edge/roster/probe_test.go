@@ -112,6 +112,21 @@ func TestRefusingIsAnAnswer(t *testing.T) {
 	}
 }
 
+// What was silent while the edge was cut off is asked again when the first one answers.
+func TestEdgeThatWasAloneAsksAgain(t *testing.T) {
+	s := newStoppedZone(t)
+	s.machine(1)
+	a := s.machine(2)
+	s.set(1, func(address string) { s.answerTo[address] = 2 })
+	s.set(2, func(address string) { s.answerTo[address] = 3 })
+	a.hangUp()
+	Eventually(t, "probed until it answers", func() bool { return s.asked(2) == 3 })
+	s.until("probed after its lease", func() bool { return s.asked(2) == 4 })
+	if w := s.get(a); !w.Healthy {
+		t.Errorf("%+v", w)
+	}
+}
+
 // An edge that is cut off reaches nobody, misses every agent, and must take nobody out of service.
 func TestEdgeAloneJudgesNobody(t *testing.T) {
 	s := newStoppedZone(t)

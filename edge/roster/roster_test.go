@@ -50,6 +50,7 @@ type zone struct {
 	reachable map[string]bool
 	refusing  map[string]bool
 	probed    map[string]int
+	answerTo  map[string]int // from the how many-th probe on a silent address answers
 	now       func() time.Time
 	federated []*machinepb.TrustDomain
 }
@@ -76,7 +77,8 @@ func (z *zone) start() {
 	z.t.Helper()
 	j, err := journal.Open(z.path)
 	Check(z.t, err)
-	z.published, z.reachable, z.refusing, z.probed = map[string]*roster.Workload{}, map[string]bool{}, map[string]bool{}, map[string]int{}
+	z.published, z.reachable, z.refusing = map[string]*roster.Workload{}, map[string]bool{}, map[string]bool{}
+	z.probed, z.answerTo = map[string]int{}, map[string]int{}
 	z.settle = func(context.Context) error { return nil }
 	z.Roster, err = roster.New(roster.Config{
 		Zone: admission.Zone{Name: "dc1", TrustDomain: Domain}, Journal: j, Publish: z.publish,
@@ -117,7 +119,7 @@ func (z *zone) probe(_ context.Context, address string) error {
 	switch {
 	case z.refusing[address]:
 		return fmt.Errorf("dial: %w", syscall.ECONNREFUSED)
-	case !z.reachable[address]:
+	case z.answerTo[address] > z.probed[address] || !z.reachable[address]:
 		return errors.New("no answer")
 	}
 	return nil
