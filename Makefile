@@ -28,12 +28,15 @@ test: ## run every test, with real Envoys; as root also those in network namespa
 soak: ## the long forms of the tests that have one: migration and faults between zones; takes half an hour
 	ISTHMUS_SOAK=1 go run ./tools/testrun -count=1 -p 1 -timeout 60m -run '^(TestMigration|TestZoneFaults)$$' ./meshtest/stories
 
-bench: build ## as root: measure and print the tables of docs/benchmarks.md; takes a quarter of an hour
+bench: build ## as root: measure and print the tables of docs/benchmarks.md; takes half an hour
 	@# Stock istiod is measured right before us, by the same swarm, so that the two can be compared.
 	go test ./meshtest/bench -run '^$$' -bench Stock -benchtime 1x -timeout 15m -args -out $(CURDIR)/bin/stock.json
 	go run ./meshtest/bench -stock bin/stock.json
 	go run ./meshtest/bench -overhead
 	go test ./meshtest/bench -run '^$$' -bench Idle -benchtime 1x
+	go test ./meshtest/bench -run '^$$' -bench Cluster -benchtime 1x -timeout 15m
+	go test ./meshtest/bench -run '^$$' -bench Away -benchtime 1x
+	go test ./meshtest/bench -run '^$$' -bench Failover -benchtime 1x -v
 	go test ./edge/kube -run '^$$' -bench Drift/one -benchtime 200x
 	go test ./edge/kube -run '^$$' -bench Drift/thousand -benchtime 3x
 	go test ./compiler -run '^$$' -bench . -benchmem

@@ -28,6 +28,7 @@ type Tally struct {
 	who      map[string]int // "service/version" and "service@host"
 	callers  map[string]map[string]bool
 	took     []time.Duration // of every answer
+	lastLost time.Time
 	timeline timeline
 }
 
@@ -50,6 +51,7 @@ func (c *Tally) lost(err error) {
 // fail counts a failed request. Caller holds mu.
 func (c *Tally) fail(what string) {
 	c.failures[what]++
+	c.lastLost = time.Now()
 	c.timeline.now().lost++
 }
 
@@ -119,6 +121,13 @@ func (c *Tally) Failed() (sum int) {
 		sum += count
 	}
 	return sum
+}
+
+// LastLost is when a request failed last; zero when none did.
+func (c *Tally) LastLost() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lastLost
 }
 
 // ByVersion is how often a version of a service took part.

@@ -37,7 +37,7 @@ var (
 // own, and services have no endpoints; both favour istiod. Its defaults hold, but for the limit of new streams, which
 // is lifted so that the swarm can connect at all.
 func BenchmarkStock(b *testing.B) {
-	s := newStock(b)
+	s := newStock(b, meshtest.New(b))
 	figures := peers{}
 	for _, size := range numbers(*stockSizes) {
 		s.grow(size)
@@ -65,8 +65,8 @@ type stock struct {
 	token string
 }
 
-func newStock(b *testing.B) *stock {
-	zone := kube.On(meshtest.New(b), "stock")
+func newStock(b *testing.B, w *meshtest.World) *stock {
+	zone := kube.On(w, "stock")
 	zone.InstallIstioCRDs()
 	zone.StartIstiod(kube.Istio{})
 	zone.Apply(stockObjects())
@@ -149,15 +149,20 @@ func (s *stock) attach(p *swarm.Proxy) {
 
 func (s *stock) measure(changes int) (delays []float64) {
 	for range changes {
-		marker++
-		text := fmt.Sprintf("bench-%06d", marker)
-		done, before, began := s.arm(s.proxies, text, swarm.Routes), s.count(), time.Now()
-		check(s.b, s.change(text))
-		a, err := s.await(done, before)
-		check(s.b, err)
-		delays = append(delays, float64(a.Last-began.UnixNano())/1e6)
+		delays = append(delays, s.time(s.change))
 	}
 	return delays
+}
+
+// time makes a change that carries a marker, and returns how many milliseconds it takes until all proxies have it.
+func (s *stock) time(change func(marker string) error) float64 {
+	marker++
+	text := fmt.Sprintf("bench-%06d", marker)
+	done, before, began := s.arm(s.proxies, text, swarm.Routes), s.count(), time.Now()
+	check(s.b, change(text))
+	a, err := s.await(done, before)
+	check(s.b, err)
+	return float64(a.Last-began.UnixNano()) / 1e6
 }
 
 var stockRoutes = schema.GroupVersionResource{Group: "networking.istio.io", Version: "v1", Resource: "virtualservices"}

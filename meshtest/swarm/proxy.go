@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -25,6 +26,7 @@ type Proxy struct {
 	node    string
 	cert    *tls.Certificate
 	roots   []*x509.Certificate
+	options []grpc.DialOption
 	conn    *grpc.ClientConn
 	attend  grpc.BidiStreamingClient[machinepb.AttendRequest, machinepb.AttendResponse]
 	state   *cache
@@ -36,14 +38,14 @@ func (p *Proxy) Certificate() *tls.Certificate { return p.cert }
 // Roots are those the edge gave on joining.
 func (p *Proxy) Roots() []*x509.Certificate { return p.roots }
 
-// Join redeems a token, as an agent would. address is the one the workload registers.
-func Join(ctx context.Context, text, address string) (*Proxy, error) {
+// Join redeems a token, as an agent would. address is the one the workload registers; options are for all connections.
+func Join(ctx context.Context, text, address string, options ...grpc.DialOption) (*Proxy, error) {
 	token, err := identity.ParseToken(text)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := grpc.NewClient(token.Addresses[0], grpc.WithTransportCredentials(
-		credentials.NewTLS(identity.PinnedTLS(token.Pin, time.Now, anyEdge))))
+	conn, err := grpc.NewClient(token.Addresses[0], append(slices.Clip(options), grpc.WithTransportCredentials(
+		credentials.NewTLS(identity.PinnedTLS(token.Pin, time.Now, anyEdge))))...)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +62,7 @@ func Join(ctx context.Context, text, address string) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{address: address, state: newCache()}
+	p := &Proxy{address: address, options: options, state: newCache()}
 	if p.cert, err = identity.Chain(key, answer.Certificates); err != nil {
 		return nil, err
 	}
@@ -76,9 +78,9 @@ func Guest(conn *grpc.ClientConn, node string) *Proxy {
 
 // Attend connects to an edge and registers the workload with one HTTP port.
 func (p *Proxy) Attend(ctx context.Context, edge string, port uint32) error {
-	conn, err := grpc.NewClient(edge, grpc.WithTransportCredentials(
+	conn, err := grpc.NewClient(edge, append(slices.Clip(p.options), grpc.WithTransportCredentials(
 		credentials.NewTLS(identity.ClientTLS(p, time.Now, anyEdge))),
-		grpc.WithInitialWindowSize(1<<16), grpc.WithSharedWriteBuffer(true))
+		grpc.WithInitialWindowSize(1<<16), grpc.WithSharedWriteBuffer(true))...)
 	if err != nil {
 		return err
 	}
