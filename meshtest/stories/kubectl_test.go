@@ -3,6 +3,7 @@ package stories_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -75,6 +76,25 @@ func TestKubectl(t *testing.T) {
 		}
 	}
 	watchSeesChanges(t, mesh, first)
+	isthmusShowsTheSame(t, mesh, first)
+}
+
+// isthmusShowsTheSame compares what the two programs print; ages may differ while a second ends.
+func isthmusShowsTheSame(t *testing.T, mesh *meshtest.World, file string) {
+	mesh.Kubectl("apply", "-f", file)
+	for _, args := range [][]string{
+		{"get", "workspaces,services,httproutes", "-A"},
+		{"explain", "httproute.spec"},
+		{"explain", "trafficpolicy.spec"},
+	} {
+		meshtest.Eventually(t, "isthmus prints what kubectl prints", func() error {
+			theirs, ours := mesh.Kubectl(args...), mesh.Isthmus(args...)
+			if theirs != ours || len(ours) < 100 {
+				return fmt.Errorf("kubectl %v:\n%s\nisthmus:\n%s", args, theirs, ours)
+			}
+			return nil
+		})
+	}
 }
 
 // weighted is a route with a backend of which one line is as given.

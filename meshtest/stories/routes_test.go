@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/isthmus-mesh/isthmus/meshtest"
 )
@@ -33,6 +34,35 @@ func programmedMeansObeyed(w world) {
 		tally.MustLoseNothing(w)
 		w.mustBe(fmt.Sprintf("round %d: share of %s", round, version), share(tally, "reviews", version), 1, 0)
 	}
+}
+
+// programmedWaitsForAll stops one Envoy of many: until it goes on and takes the route, the wait does not return.
+func programmedWaitsForAll(w world) {
+	w.apply(somewhere("v1"), "httproute/reviews")
+	pid, err := w.Agents["rv2"].EnvoyPID()
+	if err != nil {
+		w.Fatal(err)
+	}
+	signal := func(name string) {
+		if _, err := w.Machines["rv2"].Run(w.Context(), "", "kill", "-"+name, pid); err != nil {
+			w.Error(err)
+		}
+	}
+	signal("STOP")
+	goOn := sync.OnceFunc(func() { signal("CONT") })
+	defer goOn()
+	w.apply(somewhere("v3"))
+	wait := []string{"wait", "--for=condition=Programmed", "httproute/reviews", "-n", "shop"}
+	if out, err := w.mesh.TryKubectl(append(wait, "--timeout=3s")...); err == nil || !strings.Contains(err.Error(), "timed out") {
+		w.Errorf("the wait should end in vain: %v: %s", err, out)
+	}
+	said := w.mesh.Kubectl("get", "httproute/reviews", "-n", "shop", `--output=jsonpath={.status.parents[*].conditions[?(@.type=="Programmed")].message}`)
+	if !strings.Contains(said, "8 of 9 proxies") || !strings.Contains(said, "waiting for ") {
+		w.Errorf("the route says %q", said)
+	}
+	goOn()
+	w.mesh.Kubectl(append(wait, "--timeout=20s")...)
+	w.mustBe("share of v3", share(w.web().Ask(10, "http://reviews:9080/"), "reviews", "v3"), 1, 0)
 }
 
 func mirror(w world) {

@@ -164,6 +164,28 @@ func (s *three) wire(t *testing.T, capture *netns.Capture) {
 	}
 	s.onlyTLS(t, capture, s.web.IPv4, s.reviews.IPv4)
 	s.onlyTLS(t, capture, s.reviews.IPv4, s.ratings.IPv4)
+	s.allTLS(t, capture)
+}
+
+// allTLS wants the same of whatever passed between machines of the mesh, names aside: hub, edge, agents and what
+// people type at the desk.
+func (s *three) allTLS(t *testing.T, capture *netns.Capture) {
+	t.Helper()
+	passed := map[uint16]int{}
+	for _, flow := range capture.Flows() {
+		if flow.From.Addr() == s.outside.IPv4 || flow.To.Addr() == s.outside.IPv4 || flow.From.Port() == 53 || flow.To.Port() == 53 {
+			continue
+		}
+		if !flow.TLS() {
+			t.Errorf("%s to %s begins with %q", flow.From, flow.To, flow.Bytes[:min(20, len(flow.Bytes))])
+		}
+		passed[flow.To.Port()]++
+	}
+	for port, whose := range map[uint16]string{7443: "the hub's API", 7444: "the hub's feed", 15012: "the edge"} {
+		if passed[port] == 0 {
+			t.Errorf("nothing was seen on its way to %s", whose)
+		}
+	}
 }
 
 // onlyTLS fails the test unless there were connections from one address to the application's port of another, all

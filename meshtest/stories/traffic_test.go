@@ -21,6 +21,7 @@ func TestTraffic(t *testing.T) {
 		{"header match", headerMatch},
 		{"every match", everyMatch},
 		{"programmed means obeyed", programmedMeansObeyed},
+		{"programmed means by all", programmedWaitsForAll},
 		{"mirror", mirror},
 		{"mirror of a share", mirrorShare},
 		{"filters", filters},
