@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -50,6 +51,21 @@ func (s story) poisonCertificate() {
 	}
 }
 
+// degraded are the names of all objects that say so, in order.
+func (w *World) degraded() string {
+	w.t.Helper()
+	out := w.Kubectl("get", "isthmus,gateways,httproutes,grpcroutes,tcproutes,tlsroutes", "-A", "-o",
+		`jsonpath={range .items[*]}{.metadata.name}:{.status..conditions[?(@.type=="Degraded")].status}{"\n"}{end}`)
+	var names []string
+	for line := range strings.Lines(out) {
+		if name, verdicts, _ := strings.Cut(line, ":"); strings.Contains(verdicts, "True") {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}
+
 // What Envoy refuses hurts only the object that it was made from.
 func TestPoisonHurtsOnlyItself(t *testing.T) {
 	w := New(t)
@@ -68,7 +84,13 @@ func TestPoisonHurtsOnlyItself(t *testing.T) {
 	}
 	w.Apply(poisonHeader)
 	w.Kubectl("wait", "--for=condition=Degraded", "--timeout=30s", "-n", "shop", "httproute/ratings")
+	if text := w.Kubectl("get", "httproute/ratings", "-n", "shop", "-o", "yaml"); !strings.Contains(text, "BOGUS") || !strings.Contains(text, "x-poison") {
+		t.Errorf("Envoy's own words are not on the object:\n%s", text)
+	}
 	s.poisonCertificate()
+	if got, want := w.degraded(), "details public ratings"; got != want {
+		t.Errorf("degraded are %q, want %q and no others", got, want)
+	}
 
 	s.with(s.Example("canary-50"), "httproute/reviews")
 	s.send(300).MustShare(t, "reviews", "v2", 0.5, 0.1)
