@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -62,9 +63,9 @@ func TestDemoOfAnybody(t *testing.T) {
 	demo := exec.CommandContext(ctx, programs.Isthmus, "demo", "--envoy", programs.Envoy,
 		"--port-base", "26443", "--ingress-port", "26080", "--network", "127.73.0")
 	demo.Cancel = func() error { return demo.Process.Signal(os.Interrupt) }
-	demo.Dir, demo.Env, demo.Stderr, demo.WaitDelay = home, []string{"HOME=" + home, "PATH=" + os.Getenv("PATH")}, t.Output(), time.Minute
+	demo.Stderr, demo.WaitDelay = t.Output(), time.Minute
 	beNobody(t, demo, home)
-	began, said := time.Now(), map[string]string{}
+	began, said, offered := time.Now(), map[string]string{}, ""
 	follow(t, demo, data, func(line string) (end bool) {
 		key, rest, _ := strings.Cut(line, " ")
 		switch {
@@ -74,7 +75,12 @@ func TestDemoOfAnybody(t *testing.T) {
 			}
 			mustAnswer(t, strings.Fields(line)[4])
 			said["open"] = line
+		case strings.HasPrefix(line, "  "):
+			offered += line + "\n"
 		case key == "requests":
+			if said[key] == "" {
+				mustWork(t, home, offered)
+			}
 			said[key] = rest
 		}
 		return key == "requests"
@@ -85,9 +91,56 @@ func TestDemoOfAnybody(t *testing.T) {
 	nothingIsLeft(t, data)
 }
 
-// beNobody has root's test start a command as nobody, to whom the home is given. Another user's is what it is.
+// mustWork types what the demo offers to try: to set the environment, and three commands.
+func mustWork(t *testing.T, home, lines string) {
+	if count := strings.Count(lines, "\n"); count != 4 || !strings.HasPrefix(lines, "  export KUBECONFIG=") {
+		t.Errorf("the demo offers %d lines:\n%s", count, lines)
+	}
+	shell := exec.CommandContext(t.Context(), "sh", "-e", "-c", lines)
+	beNobody(t, shell, home)
+	out, err := shell.CombinedOutput()
+	for _, word := range []string{"workspace.isthmus.dev/shop", "reviews configured", "All is well."} {
+		if err != nil || !bytes.Contains(out, []byte(word)) {
+			t.Errorf("%v, and %q is wanted of\n%s%s", err, word, lines, out)
+		}
+	}
+}
+
+// TestDemoSaysWhyNot starts demos that cannot run: one sentence each, and exit code 1.
+func TestDemoSaysWhyNot(t *testing.T) {
+	programs := meshtest.Build(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:25443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, c := range []struct {
+		name, want string
+		args       []string
+	}{
+		{"PortTaken", "127.0.0.1:25443, which the demo needs for the hub's API, is taken: ", []string{"--envoy", programs.Envoy, "--port-base", "25443"}},
+		{"NoPython", "python3 is not in PATH and Envoy comes as a Python package: install python3", []string{"--port-base", "25543"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			home := passable(t)
+			demo := exec.CommandContext(t.Context(), programs.Isthmus, append([]string{"demo", "--ingress-port", "25080", "--network", "127.74.0"}, c.args...)...)
+			beNobody(t, demo, home)
+			demo.Env = []string{"HOME=" + home, "PATH=" + home} // where nothing is
+			var said bytes.Buffer
+			demo.Stderr = &said
+			err := demo.Run()
+			if demo.ProcessState.ExitCode() != 1 || !strings.HasPrefix(said.String(), "isthmus: "+c.want) || strings.Count(said.String(), "\n") != 1 {
+				t.Errorf("%v, it said %q, want one line: %q", err, &said, c.want)
+			}
+			nothingIsLeft(t, home)
+		})
+	}
+}
+
+// beNobody has a command run in a home of its own, which root's test gives to nobody. Another user's is what it is.
 func beNobody(t *testing.T, command *exec.Cmd, home string) {
 	const nobody = 65534
+	command.Dir, command.Env = home, []string{"HOME=" + home, "PATH=" + os.Getenv("PATH")}
 	if os.Getuid() != 0 {
 		return
 	}
