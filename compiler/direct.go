@@ -48,7 +48,7 @@ func directObject(w *work) any {
 			sendOutside(w, object, read)
 		default:
 			askForKeys(w, read)
-			return directPassed(w, read, istio.DirectPolicy)
+			return directPassed(w, read, policyWithin(trustOf(w)))
 		}
 	}
 	return nil
@@ -145,6 +145,17 @@ func inCluster(w *work, workspace, domain string) bool {
 	return slices.ContainsFunc(value[sites](w, sitesKey(workspace)), func(site plan.Site) bool {
 		return site.IsKubernetes() && (domain == site.Namespace || domain == site.Namespace+".svc" || domain == site.Namespace+".svc.cluster.local")
 	})
+}
+
+// policyWithin renders what selects workloads, where callers without a trust domain are the zone's own.
+func policyWithin(all *trusts) func(*plan.Site, *istio.Direct) *feedpb.Resource {
+	return func(site *plan.Site, read *istio.Direct) *feedpb.Resource {
+		zone := "" // any of machines
+		if site != nil {
+			zone = site.Zone
+		}
+		return istio.DirectPolicy(site, read, all.name(zone))
+	}
 }
 
 // directPassed passes on an object that stays in its namespace, where there is nobody but the workspace.

@@ -19,7 +19,7 @@ func sendPaths(w *work, all sites) {
 			if from == to {
 				continue
 			}
-			if domain := trusted[all[to].Zone]; domain != nil {
+			if domain := trusted.of(all[to].Zone); domain != nil {
 				w.send(key{unit: unitZoneInfo, name: all[from].Zone}, federated{all[to].Zone, domain})
 			}
 			for _, g := range all[to].Gateways {

@@ -28,11 +28,33 @@ func (d *trustDomain) message() *feedpb.TrustDomain {
 	return &feedpb.TrustDomain{Name: d.name, Roots: d.roots}
 }
 
-// trusts are the trust domains of zones that are not the mesh's, by zone.
-type trusts map[string]*trustDomain
+// trusts are the trust domains of all zones, where some have others than the mesh's.
+type trusts struct {
+	mesh   string
+	byZone map[string]*trustDomain
+}
+
+// of is the trust domain of a zone; nil for the mesh's.
+func (t *trusts) of(zone string) *trustDomain {
+	if t == nil {
+		return nil
+	}
+	return t.byZone[zone]
+}
+
+// name is the name of a zone's trust domain; empty while all zones have the mesh's.
+func (t *trusts) name(zone string) string {
+	if domain := t.of(zone); domain != nil {
+		return domain.name
+	}
+	if t == nil {
+		return ""
+	}
+	return t.mesh
+}
 
 // trustOf is what unitTrust came to; nil while every zone has the mesh's.
-func trustOf(w *work) trusts { return value[trusts](w, key{unit: unitTrust}) }
+func trustOf(w *work) *trusts { return value[*trusts](w, key{unit: unitTrust}) }
 
 // trustAll computes unitTrust for a mesh. Of zones that want one domain with different roots the oldest has it.
 func trustAll(mesh string) func(*work) any {
@@ -42,7 +64,7 @@ func trustAll(mesh string) func(*work) any {
 			zones = append(zones, m.(*v1alpha1.Zone))
 		}
 		slices.SortFunc(zones, func(a, b *v1alpha1.Zone) int { return older(a, b) })
-		accepted, holders := trusts{}, map[string]string{}
+		accepted, holders := map[string]*trustDomain{}, map[string]string{}
 		for _, zone := range zones {
 			domain, err := trustOfZone(zone)
 			if err == nil {
@@ -57,7 +79,7 @@ func trustAll(mesh string) func(*work) any {
 		if len(accepted) == 0 {
 			return nil
 		}
-		return accepted
+		return &trusts{mesh, accepted}
 	}
 }
 
@@ -78,7 +100,7 @@ func trustOfZone(zone *v1alpha1.Zone) (*trustDomain, *problem.Error) {
 }
 
 // contested says who has a trust domain already. Zones of one root may share one.
-func contested(domain *trustDomain, mesh, holder string, accepted trusts) *problem.Error {
+func contested(domain *trustDomain, mesh, holder string, accepted map[string]*trustDomain) *problem.Error {
 	switch {
 	case domain.name == mesh:
 		return problem.TrustDomainTaken.Because("spec.trust.domain: %s is the mesh's own", mesh)

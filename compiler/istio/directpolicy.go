@@ -78,7 +78,12 @@ func (d *Direct) KeyHosts() []KeyHost {
 	return all
 }
 
-// DirectPolicy renders an object that selects workloads, as it was written.
-func DirectPolicy(site *plan.Site, d *Direct) *feedpb.Resource {
-	return resource(d.origin.Kind, namespaceAt(site, d.origin.Namespace), d.origin.Name, d.spec, []plan.Origin{d.origin})
+// DirectPolicy renders an object that selects workloads, as it was written; but callers whom it names without a trust
+// domain are of the one given, unless that is empty.
+func DirectPolicy(site *plan.Site, d *Direct, trustDomain string) *feedpb.Resource {
+	spec := d.spec
+	if policy, is := spec.(*security.AuthorizationPolicy); is && trustDomain != "" {
+		spec = within(trustDomain, policy)
+	}
+	return resource(d.origin.Kind, namespaceAt(site, d.origin.Namespace), d.origin.Name, spec, []plan.Origin{d.origin})
 }
