@@ -220,11 +220,12 @@ func zoneInfo(t *testing.T) *feedpb.Resource {
 
 // agent is a joined workload.
 type agent struct {
-	t    *testing.T
-	peer *Peer
-	name string
-	node string
-	said grpc.BidiStreamingClient[machinepb.AttendRequest, machinepb.AttendResponse]
+	t     *testing.T
+	peer  *Peer
+	name  string
+	node  string
+	said  grpc.BidiStreamingClient[machinepb.AttendRequest, machinepb.AttendResponse]
+	heard *machinepb.AttendResponse // last
 }
 
 // join exchanges a token for a certificate.
@@ -247,5 +248,5 @@ func (h *hub) attend(at string, a *agent, address string) {
 	}}))
 	r, err := stream.Recv()
 	Check(h.t, err)
-	a.said, a.name, a.node = stream, r.Workload, r.NodeId
+	a.said, a.heard, a.name, a.node = stream, r, r.Workload, r.NodeId
 }
