@@ -27,7 +27,7 @@ func TestCluster(t *testing.T) {
 		"Apply": testApply, "Restart": testRestart, "Edit": testEdit, "Deletion": testDeletion, "Addition": testAddition,
 		"Collision": testCollision, "CollisionUntold": testCollisionUntold, "Foreign": testForeign, "Invalid": testInvalid, "Namespace": testNamespace, "Thousand": testThousand, "Handover": testHandover,
 		"Certificates": testCertificates, "Replaced": testReplaced, "Direct": testDirect,
-		"Inventory": testInventory, "Facts": testFacts,
+		"Inventory": testInventory, "Facts": testFacts, "Gateways": testGateways,
 	} {
 		t.Run(name, func(t *testing.T) { part(t, c) })
 	}

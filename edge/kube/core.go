@@ -14,6 +14,7 @@ import (
 type service struct {
 	ports    map[string]servicePort // by name
 	selector map[string]string
+	gateway  *gateway // nil unless it is one for other zones
 }
 
 type servicePort struct {
@@ -23,7 +24,7 @@ type servicePort struct {
 
 func readService(object any) service {
 	spec := object.(*corev1.Service).Spec
-	s := service{ports: map[string]servicePort{}, selector: spec.Selector}
+	s := service{ports: map[string]servicePort{}, selector: spec.Selector, gateway: readGateway(object.(*corev1.Service))}
 	for _, p := range spec.Ports {
 		if p.Protocol == corev1.ProtocolTCP || p.Protocol == "" { // the mesh carries nothing else
 			s.ports[p.Name] = servicePort{uint32(p.Port), protocolOf(p)}
@@ -121,12 +122,15 @@ func sharedAll(labels map[string]string) map[string]string {
 	return all
 }
 
-// node is the place of a node.
-type node struct{ region, zone string }
+// node is the place of a node, and how others reach it.
+type node struct {
+	region, zone, address string
+	ready                 bool
+}
 
 func readNode(object any) node {
-	labels := object.(*corev1.Node).Labels
-	return node{labels[corev1.LabelTopologyRegion], labels[corev1.LabelTopologyZone]}
+	n := object.(*corev1.Node)
+	return node{n.Labels[corev1.LabelTopologyRegion], n.Labels[corev1.LabelTopologyZone], nodeAddress(n.Status.Addresses), isNodeReady(n.Status.Conditions)}
 }
 
 func readNamespace(object any) namespace {

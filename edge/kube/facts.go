@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -73,7 +74,7 @@ func (c *Cluster) tellChanged(f *feedpb.Cluster) {
 // named is how many Services without pods are named.
 const named = 20
 
-// count counts what is in claimed namespaces; it returns nil before everything is known.
+// count counts what is in claimed namespaces, and finds gateways in all; it returns nil before everything is known.
 func (i *inventory) count() *feedpb.Cluster {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -82,6 +83,9 @@ func (i *inventory) count() *feedpb.Cluster {
 	}
 	f := &feedpb.Cluster{Pods: uint32(len(i.known))}
 	for key, s := range i.services.all() {
+		if s.gateway != nil {
+			f.Gateways = append(f.Gateways, i.gateway(key, s))
+		}
 		namespace, _, _ := strings.Cut(key, "/")
 		if i.claims[namespace] == "" {
 			continue
@@ -91,6 +95,9 @@ func (i *inventory) count() *feedpb.Cluster {
 			f.WithoutPods = append(f.WithoutPods, key)
 		}
 	}
+	slices.SortFunc(f.Gateways, func(a, b *feedpb.ClusterGateway) int {
+		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+	})
 	slices.Sort(f.WithoutPods)
 	f.ServicesWithoutPods = uint32(len(f.WithoutPods))
 	f.WithoutPods = f.WithoutPods[:min(len(f.WithoutPods), named)]

@@ -129,7 +129,7 @@ func portsOf(all map[string]servicePort, targets map[string]uint32) []*feedpb.Po
 // labelled are a pod's labels with the place of its node, which older clusters do not copy.
 func (i *inventory) labelled(p *pod) map[string]string {
 	n := i.nodes.get(p.node)
-	if n == nil || p.labels[corev1.LabelTopologyRegion] != "" || *n == (node{}) {
+	if n == nil || p.labels[corev1.LabelTopologyRegion] != "" || n.region+n.zone == "" {
 		return p.labels
 	}
 	labels := maps.Clone(p.labels)

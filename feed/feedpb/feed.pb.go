@@ -1432,7 +1432,9 @@ type Cluster struct {
 	// As proxies were told; more than one means that the cluster is not as it should be.
 	TrustDomains []string `protobuf:"bytes,11,rep,name=trust_domains,json=trustDomains,proto3" json:"trust_domains,omitempty"`
 	// X.509, DER: what istiod publishes, where that is not the mesh's.
-	Roots         [][]byte `protobuf:"bytes,12,rep,name=roots,proto3" json:"roots,omitempty"`
+	Roots [][]byte `protobuf:"bytes,12,rep,name=roots,proto3" json:"roots,omitempty"`
+	// East-west gateways, by namespace and name.
+	Gateways      []*ClusterGateway `protobuf:"bytes,13,rep,name=gateways,proto3" json:"gateways,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1551,6 +1553,93 @@ func (x *Cluster) GetRoots() [][]byte {
 	return nil
 }
 
+func (x *Cluster) GetGateways() []*ClusterGateway {
+	if x != nil {
+		return x.Gateways
+	}
+	return nil
+}
+
+// ClusterGateway is a Service through which other zones reach a cluster.
+type ClusterGateway struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Name      string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Port of the Service.
+	Port uint32 `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`
+	// Labels by which it picks its pods.
+	Selector map[string]string `protobuf:"bytes,4,rep,name=selector,proto3" json:"selector,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// As other zones reach it, "host:port"; none while it has none.
+	Addresses     []string `protobuf:"bytes,5,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClusterGateway) Reset() {
+	*x = ClusterGateway{}
+	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClusterGateway) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClusterGateway) ProtoMessage() {}
+
+func (x *ClusterGateway) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClusterGateway.ProtoReflect.Descriptor instead.
+func (*ClusterGateway) Descriptor() ([]byte, []int) {
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ClusterGateway) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ClusterGateway) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ClusterGateway) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *ClusterGateway) GetSelector() map[string]string {
+	if x != nil {
+		return x.Selector
+	}
+	return nil
+}
+
+func (x *ClusterGateway) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
 type Receipt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Revision acknowledged by all the proxies named.
@@ -1564,7 +1653,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1576,7 +1665,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1589,7 +1678,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{17}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Receipt) GetRevision() int64 {
@@ -1630,7 +1719,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1642,7 +1731,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1655,7 +1744,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{18}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Rejection) GetResource() string {
@@ -1711,7 +1800,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1723,7 +1812,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1736,7 +1825,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{19}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Condition) GetType() string {
@@ -1769,7 +1858,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[20]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1781,7 +1870,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[20]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1794,7 +1883,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{20}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ReportResponse) GetSequence() uint64 {
@@ -1814,7 +1903,7 @@ type RedeemRequest struct {
 
 func (x *RedeemRequest) Reset() {
 	*x = RedeemRequest{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[21]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1826,7 +1915,7 @@ func (x *RedeemRequest) String() string {
 func (*RedeemRequest) ProtoMessage() {}
 
 func (x *RedeemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[21]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1839,7 +1928,7 @@ func (x *RedeemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemRequest.ProtoReflect.Descriptor instead.
 func (*RedeemRequest) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{21}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RedeemRequest) GetTokenName() string {
@@ -1864,7 +1953,7 @@ type RedeemResponse struct {
 
 func (x *RedeemResponse) Reset() {
 	*x = RedeemResponse{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[22]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1876,7 +1965,7 @@ func (x *RedeemResponse) String() string {
 func (*RedeemResponse) ProtoMessage() {}
 
 func (x *RedeemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[22]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1889,7 +1978,7 @@ func (x *RedeemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemResponse.ProtoReflect.Descriptor instead.
 func (*RedeemResponse) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{22}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{23}
 }
 
 type ConfigureRequest_Hello struct {
@@ -1910,7 +1999,7 @@ type ConfigureRequest_Hello struct {
 
 func (x *ConfigureRequest_Hello) Reset() {
 	*x = ConfigureRequest_Hello{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[23]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1922,7 +2011,7 @@ func (x *ConfigureRequest_Hello) String() string {
 func (*ConfigureRequest_Hello) ProtoMessage() {}
 
 func (x *ConfigureRequest_Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[23]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1997,7 +2086,7 @@ type ReportRequest_Hello struct {
 
 func (x *ReportRequest_Hello) Reset() {
 	*x = ReportRequest_Hello{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[28]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2009,7 +2098,7 @@ func (x *ReportRequest_Hello) String() string {
 func (*ReportRequest_Hello) ProtoMessage() {}
 
 func (x *ReportRequest_Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[28]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2185,7 +2274,7 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"\x06Extent\x12\a\n" +
 	"\x03OWN\x10\x00\x12\v\n" +
 	"\aUNKNOWN\x10\x01\x12\b\n" +
-	"\x04ZONE\x10\x02\"\xfc\x03\n" +
+	"\x04ZONE\x10\x02\"\xb9\x04\n" +
 	"\aCluster\x12%\n" +
 	"\x0eistio_versions\x18\x01 \x03(\tR\ristioVersions\x12'\n" +
 	"\x0fistio_revisions\x18\x02 \x03(\tR\x0eistioRevisions\x12)\n" +
@@ -2199,10 +2288,20 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"\fwithout_pods\x18\n" +
 	" \x03(\tR\vwithoutPods\x12#\n" +
 	"\rtrust_domains\x18\v \x03(\tR\ftrustDomains\x12\x14\n" +
-	"\x05roots\x18\f \x03(\fR\x05roots\x1a<\n" +
+	"\x05roots\x18\f \x03(\fR\x05roots\x12;\n" +
+	"\bgateways\x18\r \x03(\v2\x1f.isthmus.feed.v1.ClusterGatewayR\bgateways\x1a<\n" +
 	"\x0eUnmanagedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"S\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"\xfc\x01\n" +
+	"\x0eClusterGateway\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04port\x18\x03 \x01(\rR\x04port\x12I\n" +
+	"\bselector\x18\x04 \x03(\v2-.isthmus.feed.v1.ClusterGateway.SelectorEntryR\bselector\x12\x1c\n" +
+	"\taddresses\x18\x05 \x03(\tR\taddresses\x1a;\n" +
+	"\rSelectorEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"S\n" +
 	"\aReceipt\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x18\n" +
 	"\aproxies\x18\x02 \x03(\tR\aproxies\x12\x12\n" +
@@ -2245,7 +2344,7 @@ func file_feed_feedpb_feed_proto_rawDescGZIP() []byte {
 }
 
 var file_feed_feedpb_feed_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_feed_feedpb_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_feed_feedpb_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_feed_feedpb_feed_proto_goTypes = []any{
 	(ReportRequest_Extent)(0),      // 0: isthmus.feed.v1.ReportRequest.Extent
 	(*AdmitRequest)(nil),           // 1: isthmus.feed.v1.AdmitRequest
@@ -2265,61 +2364,65 @@ var file_feed_feedpb_feed_proto_goTypes = []any{
 	(*Port)(nil),                   // 15: isthmus.feed.v1.Port
 	(*ReportRequest)(nil),          // 16: isthmus.feed.v1.ReportRequest
 	(*Cluster)(nil),                // 17: isthmus.feed.v1.Cluster
-	(*Receipt)(nil),                // 18: isthmus.feed.v1.Receipt
-	(*Rejection)(nil),              // 19: isthmus.feed.v1.Rejection
-	(*Condition)(nil),              // 20: isthmus.feed.v1.Condition
-	(*ReportResponse)(nil),         // 21: isthmus.feed.v1.ReportResponse
-	(*RedeemRequest)(nil),          // 22: isthmus.feed.v1.RedeemRequest
-	(*RedeemResponse)(nil),         // 23: isthmus.feed.v1.RedeemResponse
-	(*ConfigureRequest_Hello)(nil), // 24: isthmus.feed.v1.ConfigureRequest.Hello
-	nil,                            // 25: isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
-	nil,                            // 26: isthmus.feed.v1.Resource.LabelsEntry
-	nil,                            // 27: isthmus.feed.v1.Workload.LabelsEntry
-	nil,                            // 28: isthmus.feed.v1.Workload.SelectorEntry
-	(*ReportRequest_Hello)(nil),    // 29: isthmus.feed.v1.ReportRequest.Hello
-	nil,                            // 30: isthmus.feed.v1.Cluster.UnmanagedEntry
-	(*timestamppb.Timestamp)(nil),  // 31: google.protobuf.Timestamp
-	(*anypb.Any)(nil),              // 32: google.protobuf.Any
+	(*ClusterGateway)(nil),         // 18: isthmus.feed.v1.ClusterGateway
+	(*Receipt)(nil),                // 19: isthmus.feed.v1.Receipt
+	(*Rejection)(nil),              // 20: isthmus.feed.v1.Rejection
+	(*Condition)(nil),              // 21: isthmus.feed.v1.Condition
+	(*ReportResponse)(nil),         // 22: isthmus.feed.v1.ReportResponse
+	(*RedeemRequest)(nil),          // 23: isthmus.feed.v1.RedeemRequest
+	(*RedeemResponse)(nil),         // 24: isthmus.feed.v1.RedeemResponse
+	(*ConfigureRequest_Hello)(nil), // 25: isthmus.feed.v1.ConfigureRequest.Hello
+	nil,                            // 26: isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
+	nil,                            // 27: isthmus.feed.v1.Resource.LabelsEntry
+	nil,                            // 28: isthmus.feed.v1.Workload.LabelsEntry
+	nil,                            // 29: isthmus.feed.v1.Workload.SelectorEntry
+	(*ReportRequest_Hello)(nil),    // 30: isthmus.feed.v1.ReportRequest.Hello
+	nil,                            // 31: isthmus.feed.v1.Cluster.UnmanagedEntry
+	nil,                            // 32: isthmus.feed.v1.ClusterGateway.SelectorEntry
+	(*timestamppb.Timestamp)(nil),  // 33: google.protobuf.Timestamp
+	(*anypb.Any)(nil),              // 34: google.protobuf.Any
 }
 var file_feed_feedpb_feed_proto_depIdxs = []int32{
-	24, // 0: isthmus.feed.v1.ConfigureRequest.hello:type_name -> isthmus.feed.v1.ConfigureRequest.Hello
+	25, // 0: isthmus.feed.v1.ConfigureRequest.hello:type_name -> isthmus.feed.v1.ConfigureRequest.Hello
 	5,  // 1: isthmus.feed.v1.ConfigureResponse.resources:type_name -> isthmus.feed.v1.Resource
-	31, // 2: isthmus.feed.v1.ConfigureResponse.committed:type_name -> google.protobuf.Timestamp
-	32, // 3: isthmus.feed.v1.Resource.body:type_name -> google.protobuf.Any
-	26, // 4: isthmus.feed.v1.Resource.labels:type_name -> isthmus.feed.v1.Resource.LabelsEntry
+	33, // 2: isthmus.feed.v1.ConfigureResponse.committed:type_name -> google.protobuf.Timestamp
+	34, // 3: isthmus.feed.v1.Resource.body:type_name -> google.protobuf.Any
+	27, // 4: isthmus.feed.v1.Resource.labels:type_name -> isthmus.feed.v1.Resource.LabelsEntry
 	6,  // 5: isthmus.feed.v1.Resource.origins:type_name -> isthmus.feed.v1.Origin
-	31, // 6: isthmus.feed.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	33, // 6: isthmus.feed.v1.Token.expires:type_name -> google.protobuf.Timestamp
 	13, // 7: isthmus.feed.v1.ZoneInfo.claims:type_name -> isthmus.feed.v1.Claim
 	12, // 8: isthmus.feed.v1.ZoneInfo.edges:type_name -> isthmus.feed.v1.ZoneEdge
 	11, // 9: isthmus.feed.v1.ZoneInfo.paths:type_name -> isthmus.feed.v1.Path
 	10, // 10: isthmus.feed.v1.ZoneInfo.trust:type_name -> isthmus.feed.v1.TrustDomain
 	10, // 11: isthmus.feed.v1.ZoneInfo.federated:type_name -> isthmus.feed.v1.TrustDomain
 	15, // 12: isthmus.feed.v1.Workload.ports:type_name -> isthmus.feed.v1.Port
-	27, // 13: isthmus.feed.v1.Workload.labels:type_name -> isthmus.feed.v1.Workload.LabelsEntry
-	28, // 14: isthmus.feed.v1.Workload.selector:type_name -> isthmus.feed.v1.Workload.SelectorEntry
-	29, // 15: isthmus.feed.v1.ReportRequest.hello:type_name -> isthmus.feed.v1.ReportRequest.Hello
+	28, // 13: isthmus.feed.v1.Workload.labels:type_name -> isthmus.feed.v1.Workload.LabelsEntry
+	29, // 14: isthmus.feed.v1.Workload.selector:type_name -> isthmus.feed.v1.Workload.SelectorEntry
+	30, // 15: isthmus.feed.v1.ReportRequest.hello:type_name -> isthmus.feed.v1.ReportRequest.Hello
 	14, // 16: isthmus.feed.v1.ReportRequest.workloads:type_name -> isthmus.feed.v1.Workload
-	18, // 17: isthmus.feed.v1.ReportRequest.receipts:type_name -> isthmus.feed.v1.Receipt
-	19, // 18: isthmus.feed.v1.ReportRequest.rejections:type_name -> isthmus.feed.v1.Rejection
-	20, // 19: isthmus.feed.v1.ReportRequest.conditions:type_name -> isthmus.feed.v1.Condition
+	19, // 17: isthmus.feed.v1.ReportRequest.receipts:type_name -> isthmus.feed.v1.Receipt
+	20, // 18: isthmus.feed.v1.ReportRequest.rejections:type_name -> isthmus.feed.v1.Rejection
+	21, // 19: isthmus.feed.v1.ReportRequest.conditions:type_name -> isthmus.feed.v1.Condition
 	0,  // 20: isthmus.feed.v1.ReportRequest.extent:type_name -> isthmus.feed.v1.ReportRequest.Extent
 	17, // 21: isthmus.feed.v1.ReportRequest.cluster:type_name -> isthmus.feed.v1.Cluster
-	30, // 22: isthmus.feed.v1.Cluster.unmanaged:type_name -> isthmus.feed.v1.Cluster.UnmanagedEntry
-	6,  // 23: isthmus.feed.v1.Rejection.origins:type_name -> isthmus.feed.v1.Origin
-	25, // 24: isthmus.feed.v1.ConfigureRequest.Hello.initial_versions:type_name -> isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
-	1,  // 25: isthmus.feed.v1.Feed.Admit:input_type -> isthmus.feed.v1.AdmitRequest
-	3,  // 26: isthmus.feed.v1.Feed.Configure:input_type -> isthmus.feed.v1.ConfigureRequest
-	16, // 27: isthmus.feed.v1.Feed.Report:input_type -> isthmus.feed.v1.ReportRequest
-	22, // 28: isthmus.feed.v1.Feed.Redeem:input_type -> isthmus.feed.v1.RedeemRequest
-	2,  // 29: isthmus.feed.v1.Feed.Admit:output_type -> isthmus.feed.v1.AdmitResponse
-	4,  // 30: isthmus.feed.v1.Feed.Configure:output_type -> isthmus.feed.v1.ConfigureResponse
-	21, // 31: isthmus.feed.v1.Feed.Report:output_type -> isthmus.feed.v1.ReportResponse
-	23, // 32: isthmus.feed.v1.Feed.Redeem:output_type -> isthmus.feed.v1.RedeemResponse
-	29, // [29:33] is the sub-list for method output_type
-	25, // [25:29] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	31, // 22: isthmus.feed.v1.Cluster.unmanaged:type_name -> isthmus.feed.v1.Cluster.UnmanagedEntry
+	18, // 23: isthmus.feed.v1.Cluster.gateways:type_name -> isthmus.feed.v1.ClusterGateway
+	32, // 24: isthmus.feed.v1.ClusterGateway.selector:type_name -> isthmus.feed.v1.ClusterGateway.SelectorEntry
+	6,  // 25: isthmus.feed.v1.Rejection.origins:type_name -> isthmus.feed.v1.Origin
+	26, // 26: isthmus.feed.v1.ConfigureRequest.Hello.initial_versions:type_name -> isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
+	1,  // 27: isthmus.feed.v1.Feed.Admit:input_type -> isthmus.feed.v1.AdmitRequest
+	3,  // 28: isthmus.feed.v1.Feed.Configure:input_type -> isthmus.feed.v1.ConfigureRequest
+	16, // 29: isthmus.feed.v1.Feed.Report:input_type -> isthmus.feed.v1.ReportRequest
+	23, // 30: isthmus.feed.v1.Feed.Redeem:input_type -> isthmus.feed.v1.RedeemRequest
+	2,  // 31: isthmus.feed.v1.Feed.Admit:output_type -> isthmus.feed.v1.AdmitResponse
+	4,  // 32: isthmus.feed.v1.Feed.Configure:output_type -> isthmus.feed.v1.ConfigureResponse
+	22, // 33: isthmus.feed.v1.Feed.Report:output_type -> isthmus.feed.v1.ReportResponse
+	24, // 34: isthmus.feed.v1.Feed.Redeem:output_type -> isthmus.feed.v1.RedeemResponse
+	31, // [31:35] is the sub-list for method output_type
+	27, // [27:31] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_feed_feedpb_feed_proto_init() }
@@ -2333,7 +2436,7 @@ func file_feed_feedpb_feed_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_feed_feedpb_feed_proto_rawDesc), len(file_feed_feedpb_feed_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   30,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
