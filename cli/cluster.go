@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -11,7 +12,7 @@ import (
 // examineCluster looks at what a zone's cluster shows of itself. A root of its own matters where zones meet.
 func (h *health) examineCluster(z v1alpha1.Zone) {
 	c := z.Status.Cluster
-	if c == nil || c.Istio.Trust != v1alpha1.TrustOwn || len(z.Spec.EastWest.Addresses) == 0 {
+	if c == nil || c.Istio.Trust != v1alpha1.TrustOwn || !z.Spec.EastWest.IsOpen() {
 		return
 	}
 	h.find("zone "+z.Name, "its Istio issues certificates under a root of its own: its workloads and those of other zones refuse each other",
@@ -31,6 +32,9 @@ func clusterWords(w io.Writer, c *v1alpha1.ClusterStatus) {
 			names += ", …"
 		}
 		fmt.Fprintf(w, indent+"%s without pods: %s\n", count(n, "service"), names)
+	}
+	for _, g := range c.Gateways {
+		fmt.Fprintf(w, indent+"east-west gateway %s/%s: %s\n", g.Namespace, g.Name, cmp.Or(strings.Join(g.Addresses, ", "), "no address yet"))
 	}
 }
 

@@ -46,6 +46,21 @@ type discovered struct {
 	} `json:"spec"`
 }
 
+// discoveredGateways is how archives write a compiler.DiscoveredGateways.
+type discoveredGateways struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              struct {
+		Gateways []struct {
+			Namespace string            `json:"namespace"`
+			Name      string            `json:"name"`
+			Port      int32             `json:"port"`
+			Selector  map[string]string `json:"selector"`
+			Addresses []string          `json:"addresses"`
+		} `json:"gateways"`
+	} `json:"spec"`
+}
+
 var newObject = map[string]func() metav1.Object{
 	"Tenant":                func() metav1.Object { return &v1alpha1.Tenant{} },
 	"Workspace":             func() metav1.Object { return &v1alpha1.Workspace{} },
@@ -70,6 +85,7 @@ var newObject = map[string]func() metav1.Object{
 	"RequestAuthentication": func() metav1.Object { return &direct.Object{} },
 	"PeerAuthentication":    func() metav1.Object { return &direct.Object{} },
 	"DiscoveredService":     func() metav1.Object { return &discovered{} },
+	"DiscoveredGateways":    func() metav1.Object { return &discoveredGateways{} },
 }
 
 // objects reads YAML documents strictly: a field nobody knows is an error.
@@ -100,7 +116,14 @@ func objects(t *testing.T, file string, data []byte) []compiler.Change {
 
 func change(kind string, object metav1.Object) compiler.Change {
 	c := compiler.Change{Kind: kind, Namespace: object.GetNamespace(), Name: object.GetName(), Object: object}
-	if d, is := object.(*discovered); is {
+	switch d := object.(type) {
+	case *discoveredGateways:
+		found := &compiler.DiscoveredGateways{}
+		for _, g := range d.Spec.Gateways {
+			found.Gateways = append(found.Gateways, compiler.DiscoveredGateway(g))
+		}
+		c.Object = found
+	case *discovered:
 		found := &compiler.Discovered{Workspace: d.Namespace, Name: d.Name, Versions: d.Spec.Versions, Zones: d.Spec.Zones, Labels: d.Spec.Labels}
 		for _, port := range d.Spec.Ports {
 			found.Ports = append(found.Ports, compiler.DiscoveredPort{Port: port.Port, Protocol: port.Protocol})
@@ -109,8 +132,10 @@ func change(kind string, object metav1.Object) compiler.Change {
 			found.Places = append(found.Places, compiler.DiscoveredPlace(place))
 		}
 		c.Object = found
-	} else if object.GetGeneration() == 0 {
-		object.SetGeneration(1)
+	default:
+		if object.GetGeneration() == 0 {
+			object.SetGeneration(1)
+		}
 	}
 	return c
 }

@@ -2,13 +2,14 @@ package compiler
 
 // Change is one object of intent or inventory put or deleted.
 type Change struct {
-	// Kind as in the API ("HTTPRoute"), [KindDiscovered] or [KindEdges]. A kind the compiler does not know is ignored.
+	// Kind as in the API ("HTTPRoute"), [KindDiscovered], [KindEdges] or [KindDiscoveredGateways]. A kind the compiler
+	// does not know is ignored.
 	Kind string
 	// Namespace is empty for kinds of cluster scope.
 	Namespace string
 	Name      string
-	// Object is a pointer to the API type, a [*Discovered] or [*Edges]; nil deletes. The compiler keeps
-	// it: the caller must not change it afterwards.
+	// Object is a pointer to the API type, a [*Discovered], [*Edges] or [*DiscoveredGateways]; nil deletes. The
+	// compiler keeps it: the caller must not change it afterwards.
 	Object any
 }
 
@@ -54,6 +55,23 @@ type Edges struct{ Edges []Edge }
 type Edge struct {
 	Name string
 	// Addresses as "host:port".
+	Addresses []string
+}
+
+// KindDiscoveredGateways is the kind of the [DiscoveredGateways] of a zone in a [Change], whose name is the zone's.
+const KindDiscoveredGateways = "DiscoveredGateways"
+
+// DiscoveredGateways are the east-west gateways found in a cluster, sorted by namespace and name.
+type DiscoveredGateways struct{ Gateways []DiscoveredGateway }
+
+// DiscoveredGateway is one of them, a Service.
+type DiscoveredGateway struct {
+	Namespace, Name string
+	// Port of the Service.
+	Port int32
+	// Selector by which it picks its pods.
+	Selector map[string]string
+	// Addresses at which other zones reach it, "host:port"; none while it has none.
 	Addresses []string
 }
 

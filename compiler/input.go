@@ -9,7 +9,7 @@ import (
 	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 )
 
-// The kinds of the input, beside [KindDiscovered] and [KindEdges].
+// The kinds of the input, beside [KindDiscovered], [KindEdges] and [KindDiscoveredGateways].
 const (
 	kindTenant        = "Tenant"
 	kindWorkspace     = "Workspace"
@@ -36,6 +36,8 @@ func takes(kind string, object any) bool {
 		return kind == KindDiscovered
 	case *Edges:
 		return kind == KindEdges
+	case *DiscoveredGateways:
+		return kind == KindDiscoveredGateways
 	case *v1alpha1.Tenant:
 		return kind == kindTenant
 	case *v1alpha1.Workspace:

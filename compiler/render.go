@@ -228,10 +228,9 @@ func zoneInfo(w *work) any {
 		info.Network = zone.Name
 	}
 	resources := []*feedpb.Resource{istio.ZoneInfo(info, origin(zone, kindZone, ""))}
-	managed := slices.ContainsFunc(claims, func(c namespaceClaim) bool { return !c.observed })
-	if managed && len(zone.Spec.EastWest.Addresses) > 0 { // a cluster that is only observed is left as it is
-		resources = append(resources, istio.EastWest(zone.Name, "istio-system", "isthmus-east-west",
-			map[string]string{"istio": "eastwestgateway"}, v1alpha1.EastWestPort, origin(zone, kindZone, "spec.eastWest")))
+	unfound(w, zone)
+	if slices.ContainsFunc(claims, func(c namespaceClaim) bool { return !c.observed }) { // a cluster that is only observed is left as it is
+		resources = append(resources, openings(w, zone)...)
 	}
 	return renderFor(w, zoneReach(zone.Name), resources...)
 }

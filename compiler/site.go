@@ -2,9 +2,7 @@ package compiler
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/isthmus-mesh/isthmus/api/problem"
@@ -22,7 +20,7 @@ const (
 )
 
 func isBridged(zone *v1alpha1.Zone) bool {
-	return zone.Spec.Type == v1alpha1.ZoneKubernetes || len(zone.Spec.EastWest.Addresses) > 0
+	return zone.Spec.Type == v1alpha1.ZoneKubernetes || zone.Spec.EastWest.IsOpen()
 }
 
 // sites are the zones of a workspace, sorted by name.
@@ -90,7 +88,7 @@ func claimedSites(w *work, ws *v1alpha1.Workspace, claims []zoneClaim) sites {
 				problem.Unsupported.Because("%s: one namespace of zone %q belongs to the workspace already", claim.field, zone.Name)))
 			continue
 		}
-		site := siteOf(zone, cmp.Or(claim.namespace, ws.Name))
+		site := siteOf(w, zone, cmp.Or(claim.namespace, ws.Name))
 		if site.IsKubernetes() {
 			taken := namespaceClaim{ws.Name, site.Namespace, false}
 			if !taken.wins(w, zone.Name) {
@@ -104,7 +102,7 @@ func claimedSites(w *work, ws *v1alpha1.Workspace, claims []zoneClaim) sites {
 	return all
 }
 
-func siteOf(zone *v1alpha1.Zone, namespace string) plan.Site {
+func siteOf(w *work, zone *v1alpha1.Zone, namespace string) plan.Site {
 	site := plan.Site{
 		Zone:     zone.Name,
 		Locality: cmp.Or(zone.Spec.Locality.Region, zone.Name) + "/" + cmp.Or(zone.Spec.Locality.Zone, zone.Name),
@@ -113,22 +111,10 @@ func siteOf(zone *v1alpha1.Zone, namespace string) plan.Site {
 	if zone.Spec.Type == v1alpha1.ZoneKubernetes {
 		site.Namespace = namespace
 	}
-	for _, address := range zone.Spec.EastWest.Addresses {
+	for _, address := range openAt(w, zone) {
 		site.Gateways = append(site.Gateways, gatewayAddress(address))
 	}
 	return site
-}
-
-func gatewayAddress(text string) plan.Endpoint {
-	if _, err := netip.ParseAddr(text); err == nil {
-		return plan.Endpoint{Host: text, Port: v1alpha1.EastWestPort}
-	}
-	if i := strings.LastIndexByte(text, ':'); i >= 0 {
-		if number, err := strconv.ParseUint(text[i+1:], 10, 16); err == nil {
-			return plan.Endpoint{Host: strings.Trim(text[:i], "[]"), Port: int32(number)}
-		}
-	}
-	return plan.Endpoint{Host: strings.Trim(text, "[]"), Port: v1alpha1.EastWestPort}
 }
 
 // find is the site of a zone; nil if the workspace does not live there.

@@ -34,7 +34,10 @@ func clusterStatus(said *feedpb.Cluster) v1alpha1.ClusterStatus {
 		},
 		Services: int32(said.Services), Pods: int32(said.Pods),
 		ServicesWithoutPods: int32(said.ServicesWithoutPods), WithoutPods: words(said.WithoutPods),
-		Unmanaged: []v1alpha1.UnmanagedKind{},
+		Gateways: []v1alpha1.ClusterGateway{}, Unmanaged: []v1alpha1.UnmanagedKind{},
+	}
+	for _, g := range said.Gateways {
+		status.Gateways = append(status.Gateways, v1alpha1.ClusterGateway{Namespace: g.Namespace, Name: g.Name, Addresses: words(g.Addresses)})
 	}
 	for _, kind := range slices.Sorted(maps.Keys(said.Unmanaged)) {
 		status.Unmanaged = append(status.Unmanaged, v1alpha1.UnmanagedKind{Kind: kind, Count: int32(said.Unmanaged[kind])})

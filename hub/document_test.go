@@ -68,7 +68,7 @@ func TestWhatIsStoredIsNotWrittenAgain(t *testing.T) {
 	}{
 		"Service":   {document{Conditions: conditions}, &v1alpha1.Service{}},
 		"Zone":      {document{Conditions: conditions, Edges: &edges, Addresses: marshalled(words([]string{"a:1"}))}, &v1alpha1.Zone{}},
-		"Cluster":   {document{Conditions: conditions, Edges: &edges, Addresses: marshalled(words([]string{"a:1"})), Cluster: marshalled(clusterStatus(&feedpb.Cluster{Pods: 1, Unmanaged: map[string]uint32{"Sidecar": 1}}))}, &v1alpha1.Zone{}},
+		"Cluster":   {document{Conditions: conditions, Edges: &edges, Addresses: marshalled(words([]string{"a:1"})), Cluster: marshalled(clusterStatus(&feedpb.Cluster{Pods: 1, Unmanaged: map[string]uint32{"Sidecar": 1}, Gateways: []*feedpb.ClusterGateway{{Namespace: "gw", Name: "pending"}}}))}, &v1alpha1.Zone{}},
 		"HTTPRoute": {document{Conditions: conditions, Parents: []gatewayv1.RouteParentStatus{{ControllerName: "c", Conditions: conditions}}}, &gatewayv1.HTTPRoute{}},
 		"Gateway": {document{Conditions: conditions, Listeners: []gatewayv1.ListenerStatus{{Name: "l", SupportedKinds: []gatewayv1.RouteGroupKind{}, Conditions: conditions}}},
 			&gatewayv1.Gateway{Status: gatewayv1.GatewayStatus{Addresses: []gatewayv1.GatewayStatusAddress{{Value: "10.0.0.1"}}}}},

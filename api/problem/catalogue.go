@@ -62,6 +62,9 @@ var (
 	NoPlaceInCluster = Problem{"ISM1030", "NoPlaceInCluster",
 		"A route is about a service of another workspace, for callers in a cluster where that workspace claims no namespace: they have no name for it.",
 		"Have the service's workspace claim a namespace of the cluster in spec.zones"}
+	GatewayNotFound = Problem{"ISM1031", "GatewayNotFound",
+		"A zone is to be entered from others by gateways that are discovered, and there is none with an address.",
+		"Install Istio's east-west gateway in the cluster (a Service labelled istio: eastwestgateway, port 15443, of type LoadBalancer, NodePort or with externalIPs), or write spec.eastWest.addresses"}
 	NameInMesh = Problem{"ISM1035", "NameInMesh",
 		"A ServiceEntry takes a name or an address that is the mesh's own.",
 		"Name hosts outside of the mesh; a service of the mesh is known to callers already"}
@@ -244,7 +247,7 @@ var (
 var Catalogue = []Problem{
 	BackendNotFound, ParentNotFound, SelectsNothing, HostnameClaimed, Overridden, UnknownClass, PortWithoutProtocol,
 	Unsupported, RefNotPermitted, Rejected, SecretInvalid, DuplicateService, NoWorkspace, Invalid,
-	RefNotFound, HostnameNotListed, NotAllowed, NoMatchingHostname, HostNotOwned, NoPlaceInCluster, NameInMesh, NamespaceClaimed,
+	RefNotFound, HostnameNotListed, NotAllowed, NoMatchingHostname, HostNotOwned, NoPlaceInCluster, GatewayNotFound, NameInMesh, NamespaceClaimed,
 	TrustDomainTaken, TrustChanged,
 	TokenMalformed, TokenUnknown, TokenExpired, TokenUsed, TokenForeign, IdentityRefused, PeerUntrusted, RequestInvalid,
 	ZoneNotClaimed, HubSilent,

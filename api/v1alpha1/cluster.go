@@ -22,6 +22,11 @@ type ClusterStatus struct {
 	// +optional
 	WithoutPods []string `json:"withoutPods"`
 
+	// Gateways for requests from other zones that are found in the cluster. They are used where spec.eastWest
+	// discovers them.
+	// +optional
+	Gateways []ClusterGateway `json:"gateways"`
+
 	// Unmanaged are the Istio objects of the whole cluster that others made, and that the edge leaves alone.
 	// +optional
 	// +listType=map
@@ -72,6 +77,17 @@ const (
 	// TrustOwn is a root of the cluster's own: other zones refuse its workloads, and they those of other zones.
 	TrustOwn ClusterTrust = "own"
 )
+
+// ClusterGateway is an east-west gateway of a cluster: a Service.
+type ClusterGateway struct {
+	// Namespace of the Service.
+	Namespace string `json:"namespace"`
+	// Name of the Service.
+	Name string `json:"name"`
+	// Addresses at which other zones reach it, "HOST:PORT"; none while it has none.
+	// +optional
+	Addresses []string `json:"addresses"`
+}
 
 // UnmanagedKind is a number of objects of one kind.
 type UnmanagedKind struct {

@@ -40,6 +40,7 @@ type Zone struct {
 // ZoneSpec says what the zone is and where it lies.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.trust) || self.type == 'kubernetes'",message="a zone of machines has the mesh's trust domain and root"
+// +kubebuilder:validation:XValidation:rule="self.type == 'kubernetes' || !has(self.eastWest) || !has(self.eastWest.discover) || !self.eastWest.discover",message="eastWest.discover: only clusters have gateways to discover; write the addresses"
 type ZoneSpec struct {
 	// Type is "machines", or "kubernetes" for a cluster that runs Istio.
 	// +kubebuilder:default=machines
@@ -84,11 +85,18 @@ type ZoneTrust struct {
 // EastWestPort is the port of an east-west gateway whose address names none: Istio's own choice.
 const EastWestPort = 15443
 
-// EastWest are the gateways through which other zones reach the services of a zone.
+// EastWest are the gateways through which other zones reach the services of a zone. Nothing of the zone is reached
+// from others unless it says so here.
 type EastWest struct {
+	// Discover opens a cluster at the east-west gateways that its edge finds: Services labelled
+	// "istio: eastwestgateway" or "topology.istio.io/network", with a port 15443 or named "tls", which have an
+	// address. They are shown in status.cluster.gateways. A zone of machines has nothing to discover.
+	// +optional
+	Discover bool `json:"discover,omitempty"`
+
 	// Addresses of the zone's east-west gateways, as other zones reach them: "HOST:PORT", or "HOST"
-	// for port 15443. HOST is a name or an IP address, IPv6 in brackets. Empty means that nothing of
-	// the zone is reached from others.
+	// for port 15443. HOST is a name or an IP address, IPv6 in brackets. They open the zone, and are used
+	// instead of those that are discovered.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=16
@@ -96,6 +104,9 @@ type EastWest struct {
 	// +kubebuilder:validation:items:Pattern=`^(\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?)(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$`
 	Addresses []string `json:"addresses,omitempty"`
 }
+
+// IsOpen is whether the zone is to be reached from others.
+func (e *EastWest) IsOpen() bool { return e.Discover || len(e.Addresses) > 0 }
 
 // Locality is a place in Envoy's sense.
 type Locality struct {

@@ -33,6 +33,7 @@ func (z *zoneRecord) hearCluster(edge string, report *feedpb.ReportRequest) bool
 	}
 	before := z.cluster
 	z.cluster = &cluster{edge, report.Cluster}
+	z.hearGateways(report.Cluster)
 	return before == nil || !proto.Equal(before.said, report.Cluster)
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/isthmus-mesh/isthmus/compiler"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
@@ -47,7 +48,8 @@ type Inventory struct {
 	views    *display
 	zones    map[string]*zoneRecord
 	shapes   *shapes
-	roll     roll
+	edges    roll[compiler.Edges]
+	gateways roll[compiler.DiscoveredGateways]
 	refusals *refusals
 }
 
@@ -58,6 +60,8 @@ type zoneRecord struct {
 	proxies   map[string]proxy
 	published int64
 	cluster   *cluster // nil while nobody said whether the zone is one
+	// gateways were found in the cluster when it was heard of last; nil for none.
+	gateways *compiler.DiscoveredGateways
 }
 
 type edgeRecord struct {
@@ -93,7 +97,8 @@ func Open(config Config) (*Inventory, error) {
 	}
 	i := &Inventory{
 		config: config, changed: make(chan struct{}, 1), saved: file.Revision, views: newDisplay(),
-		zones: map[string]*zoneRecord{}, shapes: newShapes(config.Now, file.Services), refusals: newRefusals(), roll: newRoll(),
+		zones: map[string]*zoneRecord{}, shapes: newShapes(config.Now, file.Services), refusals: newRefusals(),
+		edges: newRoll[compiler.Edges](), gateways: newRoll[compiler.DiscoveredGateways](),
 	}
 	i.restore(file.Zones)
 	i.notify()

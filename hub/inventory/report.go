@@ -57,7 +57,9 @@ func (i *Inventory) fold(zone string, z *zoneRecord, name string, report *feedpb
 		i.shapes.hear(zone)
 	}
 	i.receive(zone, z, name, report.Receipts)
-	t.ofItself = z.hearCluster(name, report)
+	if t.ofItself = z.hearCluster(name, report); t.ofItself {
+		i.enrol(zone)
+	}
 	if report.ConditionsSet {
 		t.ofItself = t.ofItself || !slices.EqualFunc(e.conditions, report.Conditions, equal)
 		e.conditions = report.Conditions

@@ -13,29 +13,41 @@ import (
 // repair of a line. One that comes back later is on it again at once.
 const edgeMemory = 24 * time.Hour
 
-// roll is which edges each zone has, for its agents and for one another.
-type roll struct {
+// roll is something that the compiler is told of each zone.
+type roll[T any] struct {
 	touched map[string]bool
-	told    map[string]*compiler.Edges
+	told    map[string]*T
 }
 
-func newRoll() roll { return roll{map[string]bool{}, map[string]*compiler.Edges{}} }
+func newRoll[T any]() roll[T] { return roll[T]{map[string]bool{}, map[string]*T{}} }
 
-// take returns what changed since the last call; nil for zones without an edge that can be reached.
-func (r roll) take(zones map[string]*zoneRecord) map[string]*compiler.Edges {
-	changed := map[string]*compiler.Edges{}
+// take returns what changed since the last call; nil for zones of which there is nothing to tell.
+func (r roll[T]) take(now func(zone string) *T) map[string]*T {
+	changed := map[string]*T{}
 	for zone := range r.touched {
-		edges := zones[zone].reachable()
-		if reflect.DeepEqual(edges, r.told[zone]) {
+		fresh := now(zone)
+		if reflect.DeepEqual(fresh, r.told[zone]) {
 			continue
 		}
-		changed[zone], r.told[zone] = edges, edges
-		if edges == nil {
+		changed[zone], r.told[zone] = fresh, fresh
+		if fresh == nil {
 			delete(r.told, zone)
 		}
 	}
 	clear(r.touched)
 	return changed
+}
+
+// changes are what was taken, for the compiler.
+func (r roll[T]) changes(kind string, now func(zone string) *T) (all []compiler.Change) {
+	for zone, fresh := range r.take(now) {
+		change := compiler.Change{Kind: kind, Name: zone}
+		if fresh != nil {
+			change.Object = fresh
+		}
+		all = append(all, change)
+	}
+	return all
 }
 
 // reachable are the edges that say where agents find them; nil without any.
@@ -55,9 +67,9 @@ func (z *zoneRecord) reachable() *compiler.Edges {
 	return all
 }
 
-// enrol notes that a zone's edges may have changed.
+// enrol notes that a zone's edges or gateways may have changed.
 func (i *Inventory) enrol(zone string) {
-	i.roll.touched[zone] = true
+	i.edges.touched[zone], i.gateways.touched[zone] = true, true
 	i.notify()
 }
 
@@ -76,10 +88,11 @@ func (i *Inventory) strike() (zones []string) {
 	return zones
 }
 
-// savedZone is a zone's roll on disk.
+// savedZone is what is told of a zone on disk.
 type savedZone struct {
-	Name  string      `json:"name"`
-	Edges []savedEdge `json:"edges"`
+	Name     string         `json:"name"`
+	Edges    []savedEdge    `json:"edges"`
+	Gateways []savedGateway `json:"gateways,omitempty"`
 }
 
 type savedEdge struct {
@@ -87,29 +100,30 @@ type savedEdge struct {
 	Advertise []string `json:"advertise"`
 }
 
-// savedZones are the rolls to save, sorted; edges that nobody can be sent to are not worth it.
+// savedZones are the zones to save, sorted; edges that nobody can be sent to are not worth it.
 func (i *Inventory) savedZones() (all []savedZone) {
 	for _, name := range slices.Sorted(maps.Keys(i.zones)) {
-		edges := i.zones[name].reachable()
-		if edges == nil {
-			continue
+		zone := savedZone{Name: name, Gateways: i.zones[name].savedGateways()}
+		if edges := i.zones[name].reachable(); edges != nil {
+			for _, e := range edges.Edges {
+				zone.Edges = append(zone.Edges, savedEdge{e.Name, e.Addresses})
+			}
 		}
-		zone := savedZone{Name: name}
-		for _, e := range edges.Edges {
-			zone.Edges = append(zone.Edges, savedEdge{e.Name, e.Addresses})
+		if len(zone.Edges)+len(zone.Gateways) > 0 {
+			all = append(all, zone)
 		}
-		all = append(all, zone)
 	}
 	return all
 }
 
-// restore puts saved edges on the roll, as edges that went away just now.
+// restore takes what was saved. The edges went away just now.
 func (i *Inventory) restore(all []savedZone) {
-	for _, zone := range all {
-		for _, saved := range zone.Edges {
-			e := i.zone(zone.Name).edge(saved.Name)
-			e.advertise, e.gone = saved.Advertise, i.config.Now()
+	for _, saved := range all {
+		z := i.zone(saved.Name)
+		for _, e := range saved.Edges {
+			z.edge(e.Name).advertise, z.edge(e.Name).gone = e.Advertise, i.config.Now()
 		}
-		i.roll.touched[zone.Name] = true
+		z.restoreGateways(saved.Gateways)
+		i.enrol(saved.Name)
 	}
 }

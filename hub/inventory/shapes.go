@@ -174,7 +174,7 @@ func elect(votes map[int32]map[string]int) []compiler.DiscoveredPort {
 	return ports
 }
 
-// Take returns the changes of shape and of edges since the last call, for the compiler.
+// Take returns the changes of shape, of edges and of gateways since the last call, for the compiler.
 func (i *Inventory) Take() []compiler.Change {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -187,12 +187,6 @@ func (i *Inventory) Take() []compiler.Change {
 		changes = append(changes, change)
 		i.views.services[key] = true
 	}
-	for zone, edges := range i.roll.take(i.zones) {
-		change := compiler.Change{Kind: compiler.KindEdges, Name: zone}
-		if edges != nil {
-			change.Object = edges
-		}
-		changes = append(changes, change)
-	}
-	return changes
+	changes = append(changes, i.edges.changes(compiler.KindEdges, func(zone string) *compiler.Edges { return i.zones[zone].reachable() })...)
+	return append(changes, i.gateways.changes(compiler.KindDiscoveredGateways, func(zone string) *compiler.DiscoveredGateways { return i.zones[zone].entered() })...)
 }
