@@ -57,6 +57,7 @@ func runArchive(t *testing.T, file string) {
 	validate(t, w.compiler.Zone("dc1"))
 	validate(t, w.compiler.Zone("dc2"))
 	validate(t, w.compiler.Zone("prod-1"))
+	validate(t, w.compiler.Zone("prod-2"))
 	if *update {
 		out := txtar.Format(&txtar.Archive{Comment: archive.Comment, Files: append(input, got...)})
 		if err := os.WriteFile(file, out, 0o644); err != nil {

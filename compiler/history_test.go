@@ -135,7 +135,7 @@ func (h *history) check() {
 	all := slices.Collect(maps.Values(h.present))
 	fresh.take(all)
 	versions := make(map[string]string)
-	for _, zone := range []string{"dc1", "dc2", "prod-1"} {
+	for _, zone := range []string{"dc1", "dc2", "prod-1", "prod-2"} {
 		want, got := fresh.compiler.Zone(zone), h.world.compiler.Zone(zone)
 		if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 			h.t.Errorf("zone %s (- at once, + step by step):\n%s", zone, diff)
@@ -193,7 +193,7 @@ func TestDeterminism(t *testing.T) {
 			all = append(all, variants[0])
 		}
 		w.take(all)
-		text := fmt.Sprint(w.compiler.Zone("dc1"), w.compiler.Zone("dc2"), w.compiler.Zone("prod-1"), string(w.renderStatuses()))
+		text := fmt.Sprint(w.compiler.Zone("dc1"), w.compiler.Zone("dc2"), w.compiler.Zone("prod-1"), w.compiler.Zone("prod-2"), string(w.renderStatuses()))
 		text = strings.ReplaceAll(text, "  ", " ") // protobuf's text form varies in blanks on purpose
 		if first == "" {
 			first = text
