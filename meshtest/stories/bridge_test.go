@@ -26,6 +26,7 @@ func TestBridge(t *testing.T) {
 	mesh.Run(t, "weights move a service between machines and pods", b.weights)
 	mesh.Run(t, "a route inside the cluster", b.inside)
 	mesh.Run(t, "what lives on the other side is called by its usual name", b.elsewhere)
+	mesh.Run(t, "the cluster's gateways are discovered", b.gateways)
 	mesh.Run(t, "callers of another workspace have routes of their own", b.otherWorkspace)
 	mesh.Run(t, "when a side dies the other serves", b.failover)
 	mesh.Run(t, "what is changed behind our back is put back", b.drift)
