@@ -99,8 +99,7 @@ func (s *survey) accused() bool {
 
 func (s *survey) now() time.Time { return s.cluster.config.Now() }
 
-// judge says what became of the revision, once: all proxies took it, or one refuses it. Those that say nothing for long
-// are not heard.
+// judge says what became of the revision, once: all proxies took it, or one refuses it.
 func (s *survey) judge(v view) {
 	if s.judged || !v.known {
 		return
@@ -122,10 +121,22 @@ func (s *survey) evidence() (refusal *accusation, open bool) {
 			if l.refuses(id, now) && (refusal == nil || name < refusal.proxy) {
 				refusal = &accusation{name, p.Refusal}
 			}
-			open = open || !l.current[id] && now.Sub(s.began) < forbearance
+			open = open || !l.current[id] && s.awaits(name, now)
 		}
 	}
 	return refusal, open
+}
+
+// longest is how long an answer is waited for before others are believed without it.
+const longest = 10 * forbearance
+
+// awaits is whether the answer of a proxy matters: of one that did not answer to what was before, it does not for long.
+func (s *survey) awaits(name string, now time.Time) bool {
+	patience := longest
+	if since := s.unseen[name]; !since.IsZero() && since.Before(s.began) {
+		patience = forbearance
+	}
+	return now.Sub(s.began) < patience
 }
 
 // end closes everything.
