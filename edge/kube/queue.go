@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -103,7 +104,7 @@ func (c *Cluster) enqueueAll() {
 	for _, name := range c.namesWanted(func(*wanted) bool { return true }) {
 		c.enqueue(name)
 	}
-	c.enqueuePending()
+	c.enqueuePending("")
 	for _, kind := range kindNames() {
 		c.enqueueOwn(kind)
 	}
@@ -118,13 +119,15 @@ func (c *Cluster) enqueueOwn(kind string) {
 	}
 }
 
-// enqueuePending has looked at what a revision waits for, be it that something is gone.
-func (c *Cluster) enqueuePending() {
+// enqueuePending has looked at what a revision waits for, be it that something is gone. Names begin with the prefix.
+func (c *Cluster) enqueuePending(prefix string) {
 	c.mu.Lock()
 	names := slices.Collect(maps.Keys(c.progress.pending))
 	c.mu.Unlock()
 	for _, name := range names {
-		c.enqueue(name)
+		if strings.HasPrefix(name, prefix) {
+			c.enqueue(name)
+		}
 	}
 }
 
@@ -158,7 +161,7 @@ func (c *Cluster) kindSynced(kind string) func() {
 		for _, name := range c.namesWanted(func(w *wanted) bool { return w.err == nil && w.kind.name == kind }) {
 			c.enqueue(name)
 		}
-		c.enqueuePending()
+		c.enqueuePending(kind + "/") // others would be deleted twice
 		c.enqueueOwn(kind)
 	}
 }
