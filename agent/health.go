@@ -15,9 +15,12 @@ import (
 // How the application is asked.
 const (
 	checkInterval = time.Second
-	checkTimeout  = time.Second
-	checkFall     = 2
-	checkRise     = 1
+	// glanceInterval is how often the kernel is asked in between whether the application still listens. That takes a
+	// five-thousandth of a core, and the application has nothing to do with it.
+	glanceInterval = 250 * time.Millisecond
+	checkTimeout   = time.Second
+	checkFall      = 2
+	checkRise      = 1
 )
 
 // healthState is what makes a workload healthy: its Envoy serves, its traffic gets there and its
@@ -97,6 +100,12 @@ func (a *agent) watchHealth(ctx context.Context) error {
 	tick := time.NewTicker(checkInterval)
 	defer tick.Stop()
 	rules := health.Rules{Tick: tick.C, Timeout: checkTimeout, Fall: checkFall, Rise: checkRise}
+	if port := health.LocalPort(a.settings.checked()); port != 0 {
+		glance := time.NewTicker(glanceInterval)
+		defer glance.Stop()
+		rules.Glance = glance.C
+		rules.Gone = func() bool { listens, err := health.Listens(port); return err == nil && !listens }
+	}
 	return health.Watch(ctx, check, rules, func(healthy bool, reason string) {
 		a.config.Log.Info("application", "healthy", healthy, "reason", reason)
 		a.board.Put("application", problem.ApplicationUnhealthy, reason)

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -148,15 +149,15 @@ func (s *Settings) healthCheck() (health.Check, error) {
 	if len(s.Ports) == 0 && (s.Check == "" || s.Check == "tcp" || s.Check == "grpc") {
 		return nil, nil
 	}
-	first := ""
+	return health.Parse(s.checked())
+}
+
+// checked is the text of the check and the address that it means if it names none.
+func (s *Settings) checked() (text, first string) {
 	if len(s.Ports) > 0 {
 		first = fmt.Sprintf("127.0.0.1:%d", s.Ports[0].target())
 	}
-	text := s.Check
-	if text == "" {
-		text = "tcp"
-	}
-	return health.Parse(text, first)
+	return cmp.Or(s.Check, "tcp"), first
 }
 
 func (p Port) target() uint32 {

@@ -1,12 +1,14 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -16,18 +18,12 @@ import (
 // Parse makes a check of its text: "tcp://HOST:PORT", "http://HOST:PORT/PATH", "grpc://HOST:PORT" with
 // an optional "/SERVICE", or "none". "tcp" and "grpc" alone mean fallback, an address.
 func Parse(text, fallback string) (Check, error) {
-	switch text {
-	case "none":
+	if text == "none" {
 		return func(context.Context) error { return nil }, nil
-	case "tcp", "grpc":
-		text += "://" + fallback
 	}
-	u, err := url.Parse(text)
+	u, err := parse(text, fallback)
 	if err != nil {
-		return nil, fmt.Errorf("health check %q: %w", text, err)
-	}
-	if u.Port() == "" && u.Scheme != "http" {
-		return nil, fmt.Errorf("health check %q: want tcp://HOST:PORT, http://HOST:PORT/PATH, grpc://HOST:PORT or none", text)
+		return nil, err
 	}
 	switch u.Scheme {
 	case "tcp":
@@ -38,6 +34,36 @@ func Parse(text, fallback string) (Check, error) {
 		return GRPC(u.Host, trimSlash(u.Path)), nil
 	}
 	return nil, fmt.Errorf("health check %q: the scheme is none of tcp, http and grpc", text)
+}
+
+// LocalPort is the port on this machine that a check of this text asks; 0 if it asks elsewhere, or nobody.
+func LocalPort(text, fallback string) uint16 {
+	u, err := parse(text, fallback)
+	if err != nil || text == "none" {
+		return 0
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && !ip.IsLoopback() {
+		return 0
+	}
+	port, err := strconv.ParseUint(cmp.Or(u.Port(), "80"), 10, 16)
+	if err != nil {
+		return 0
+	}
+	return uint16(port)
+}
+
+func parse(text, fallback string) (*url.URL, error) {
+	if text == "tcp" || text == "grpc" {
+		text += "://" + fallback
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("health check %q: %w", text, err)
+	}
+	if u.Port() == "" && u.Scheme != "http" {
+		return nil, fmt.Errorf("health check %q: want tcp://HOST:PORT, http://HOST:PORT/PATH, grpc://HOST:PORT or none", text)
+	}
+	return u, nil
 }
 
 func trimSlash(path string) string {

@@ -17,6 +17,10 @@ type Check func(ctx context.Context) error
 type Rules struct {
 	// Tick gives the times to ask at; the first question is asked without waiting for it.
 	Tick <-chan time.Time
+	// Glance gives the times at which Gone is asked of a healthy application; if it is gone, the question comes at once. Nil
+	// means never.
+	Glance <-chan time.Time
+	Gone   func() bool
 	// Timeout of one question.
 	Timeout time.Duration
 	// Fall is how many bad answers in a row make a healthy application unhealthy. A refused connection
@@ -42,8 +46,22 @@ func Watch(ctx context.Context, check Check, rules Rules, report func(healthy bo
 			healthy, streak = err == nil, 0
 			report(healthy, reason(err))
 		}
+		if err := rules.wait(ctx, healthy); err != nil {
+			return err
+		}
+	}
+}
+
+// wait returns when it is time for the next question.
+func (r Rules) wait(ctx context.Context, healthy bool) error {
+	for {
 		select {
-		case <-rules.Tick:
+		case <-r.Tick:
+			return nil
+		case <-r.Glance:
+			if healthy && r.Gone() {
+				return nil
+			}
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -160,3 +160,48 @@ func TestParseRefuses(t *testing.T) {
 		}
 	}
 }
+
+// An application that is gone is asked at once; one that is not, or that is unhealthy anyway, at the next tick.
+func TestGlance(t *testing.T) {
+	tick, glance, gone, answers := make(chan time.Time), make(chan time.Time), make(chan bool), make(chan error)
+	ctx, cancel := context.WithCancel(t.Context())
+	judged := make(chan bool, 1)
+	done := make(chan struct{})
+	check := func(context.Context) error { return <-answers }
+	go func() {
+		defer close(done)
+		_ = Watch(ctx, check, Rules{Tick: tick, Glance: glance, Gone: func() bool { return <-gone }, Timeout: time.Minute, Fall: 2, Rise: 1},
+			func(healthy bool, _ string) { judged <- healthy })
+	}()
+	answers <- nil
+	if !<-judged {
+		t.Fatal("unhealthy at first")
+	}
+	glance <- time.Time{}
+	gone <- false
+	glance <- time.Time{}
+	gone <- true
+	answers <- syscall.ECONNREFUSED
+	if <-judged {
+		t.Error("it is gone, and healthy")
+	}
+	glance <- time.Time{} // of an unhealthy one: nobody is asked
+	tick <- time.Time{}
+	answers <- nil
+	if !<-judged {
+		t.Error("it is back, and unhealthy")
+	}
+	cancel()
+	<-done
+}
+
+func TestLocalPort(t *testing.T) {
+	for text, want := range map[string]uint16{
+		"tcp": 9080, "grpc": 9080, "tcp://127.0.0.1:81": 81, "http://localhost/health": 80, "http://[::1]:82/": 82,
+		"grpc://10.0.0.1:83": 0, "http://example.org:84": 0, "none": 0, "tcp://": 0, "tcp://127.0.0.1:85000": 0,
+	} {
+		if got := LocalPort(text, "127.0.0.1:9080"); got != want {
+			t.Errorf("%s asks port %d, want %d", text, got, want)
+		}
+	}
+}

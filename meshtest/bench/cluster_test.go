@@ -35,6 +35,11 @@ func BenchmarkCluster(b *testing.B) {
 		return err
 	}
 	meshtest.Eventually(b, "the hub takes a route", func() error { return throughHub("bench-start") })
+	defer func() {
+		if b.Failed() {
+			b.Log(w.TryKubectl("get", "services.view.isthmus.dev,workloads.view.isthmus.dev,workspace,zone", "-A", "-o", "yaml"))
+		}
+	}()
 	w.Programmed(workspace, "httproute/"+hubService)
 	for _, size := range numbers(*clusterSizes) {
 		s.grow(size)
@@ -53,6 +58,13 @@ func BenchmarkCluster(b *testing.B) {
 // hubService is a service whose route is the hub's; that of the first one is the cluster's own.
 const hubService = "svc-01"
 
+// hubWorkload has the hub hear of the service: a pod without a kubelet, and its endpoint.
+const hubWorkload = `{apiVersion: v1, kind: Pod, metadata: {name: svc-01, namespace: bench, labels: {app: svc-01}}, spec: {serviceAccountName: proxy, containers: [{name: app, image: none}]}}
+---
+{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: svc-01-pod, namespace: bench, labels: {kubernetes.io/service-name: svc-01}}, addressType: IPv4,
+  ports: [{name: http, port: 8080, protocol: TCP}], endpoints: [{addresses: [10.1.0.1], targetRef: {kind: Pod, namespace: bench, name: svc-01}}]}
+`
+
 func hubRoute(marker string) string {
 	return fmt.Sprintf(`{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: %[1]s, namespace: %[2]s}, spec: {
   parentRefs: [{group: "", kind: Service, name: %[1]s}], rules: [{filters: [{type: ResponseHeaderModifier,
@@ -61,6 +73,7 @@ func hubRoute(marker string) string {
 
 // adopt joins the cluster to a hub, as a zone whose services are in a workspace, with the rights that its edge asks for.
 func adopt(b *testing.B, w *meshtest.World, s *stock) {
+	s.zone.Apply(hubWorkload)
 	w.Hub()
 	w.Isthmus("zone", "create", s.zone.Name, "--type=kubernetes", "--output=json") // its token is for production
 	w.Apply(fmt.Sprintf("{apiVersion: isthmus.dev/v1alpha1, kind: Workspace, metadata: {name: %s}, spec: {zones: [%s]}}", workspace, s.zone.Name))
