@@ -9,14 +9,15 @@ import (
 	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 )
 
-// examineCluster looks at what a zone's cluster shows of itself. A root of its own matters where zones meet.
+// examineCluster looks at what a zone's cluster shows of itself. A root of its own matters where zones meet;
+// one that is not what the zone is trusted for, the edge says itself.
 func (h *health) examineCluster(z v1alpha1.Zone) {
 	c := z.Status.Cluster
-	if c == nil || c.Istio.Trust != v1alpha1.TrustOwn || !z.Spec.EastWest.IsOpen() {
+	if c == nil || c.Istio.Trust != v1alpha1.TrustOwn || z.Spec.Trust != nil || !z.Spec.EastWest.IsOpen() {
 		return
 	}
 	h.find("zone "+z.Name, "its Istio issues certificates under a root of its own: its workloads and those of other zones refuse each other",
-		"Give its istiod the zone's authority: isthmus edge cacerts --help")
+		"Give its istiod the zone's authority: isthmus edge cacerts --help; or let it keep its root: isthmus zone federate "+z.Name)
 }
 
 // clusterWords are the lines below those of a zone.
@@ -50,7 +51,9 @@ func istioWords(i v1alpha1.IstioStatus) string {
 	case v1alpha1.TrustMesh:
 		return words + ", trust: the mesh's root"
 	case v1alpha1.TrustOwn:
-		return words + ", trust: a root of its own"
+		return words + ", not trusted: a root of its own"
+	case v1alpha1.TrustFederated:
+		return words + ", trust: federated, a root of its own"
 	}
 	return words + ", trust: unknown"
 }

@@ -25,7 +25,7 @@ func (c *CLI) zone(build Build) *cobra.Command {
 region, a Kubernetes cluster. A second edge takes over when the first dies: make a token for it with
 isthmus token create --role edge. Machines then use either; of the edges of a cluster one writes.`,
 	}
-	command.AddCommand(c.zoneCreate(), c.zoneManifest(build), c.zoneList(), c.zoneDelete())
+	command.AddCommand(c.zoneCreate(), c.zoneManifest(build), c.zoneFederate(), c.zoneTrust(), c.zoneList(), c.zoneDelete())
 	return command
 }
 

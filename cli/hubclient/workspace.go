@@ -12,6 +12,11 @@ import (
 	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 )
 
+// Workspaces lists the workspaces.
+func (c *Client) Workspaces(ctx context.Context) ([]v1alpha1.Workspace, error) {
+	return list[v1alpha1.Workspace](ctx, c.dynamic.Resource(workspaces))
+}
+
 // EnsureWorkspace makes the workspace of a request if there is none, living in the request's zone alone and of no
 // tenant, and tells whether it did. It makes nothing before there is an edge to join at. A workspace that exists
 // is never changed: one that does not live in the zone is an error with the command that lets it.

@@ -2,11 +2,13 @@ package hubclient
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 	view "github.com/isthmus-mesh/isthmus/api/view/v1alpha1"
@@ -34,6 +36,16 @@ func (c *Client) CreateZone(ctx context.Context, name string, spec v1alpha1.Zone
 	if apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("zone %s exists already; for one more edge there: isthmus token create --role edge --zone %s", name, name)
 	}
+	return err
+}
+
+// TrustZone says what a cluster is trusted for; nil means the mesh's root only.
+func (c *Client) TrustZone(ctx context.Context, name string, trust *v1alpha1.ZoneTrust) error {
+	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"trust": trust}})
+	if err != nil {
+		return err
+	}
+	_, err = c.dynamic.Resource(zones).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{})
 	return err
 }
 
