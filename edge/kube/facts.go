@@ -93,15 +93,31 @@ func (i *inventory) count() *feedpb.Cluster {
 		f.Services++
 		if len(s.selector) > 0 && !i.hasPods(key) {
 			f.WithoutPods = append(f.WithoutPods, key)
+			if roleOf(s.selector) == "sidecar" { // as with pods, gateways are no services
+				f.Idle = append(f.Idle, i.idle(key, s))
+			}
 		}
 	}
 	slices.SortFunc(f.Gateways, func(a, b *feedpb.ClusterGateway) int {
 		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
 	})
+	slices.SortFunc(f.Idle, func(a, b *feedpb.IdleService) int {
+		return cmp.Or(strings.Compare(a.Workspace, b.Workspace), strings.Compare(a.Service, b.Service))
+	})
 	slices.Sort(f.WithoutPods)
 	f.ServicesWithoutPods = uint32(len(f.WithoutPods))
 	f.WithoutPods = f.WithoutPods[:min(len(f.WithoutPods), named)]
 	return f
+}
+
+// idle is a service without pods. The ports of pods are not known before there is one. Caller holds mu.
+func (i *inventory) idle(key string, s *service) *feedpb.IdleService {
+	namespace, name, _ := strings.Cut(key, "/")
+	all := map[string]uint32{}
+	for name, p := range s.ports {
+		all[name] = p.number
+	}
+	return &feedpb.IdleService{Workspace: i.claims[namespace], Service: name, Ports: portsOf(s.ports, all), Selector: s.selector}
 }
 
 // hasPods is whether a pod is behind a service. Caller holds mu.

@@ -30,6 +30,8 @@ const factsYAML = `
 ---
 {apiVersion: v1, kind: Service, metadata: {namespace: facts, name: empty}, spec: {selector: {app: none}, ports: [{port: 80}]}}
 ---
+{apiVersion: v1, kind: Service, metadata: {namespace: facts, name: gateway}, spec: {selector: {istio: ingressgateway}, ports: [{port: 80}]}}
+---
 {apiVersion: v1, kind: Service, metadata: {namespace: facts, name: elsewhere}, spec: {ports: [{port: 80}]}}
 ---
 {apiVersion: v1, kind: Service, metadata: {namespace: facts-istio, name: unclaimed}, spec: {selector: {app: none}, ports: [{port: 80}]}}
@@ -48,10 +50,11 @@ func testFacts(t *testing.T, c *cluster.Cluster) {
 	z := factsZone(t, c, "facts", mesh)
 	want := &feedpb.Cluster{
 		IstioVersions: []string{"1.31.0", "1.31.1"}, IstioRevisions: []string{"blue", "green"}, IstioNamespaces: []string{"facts-istio"},
-		Trust: string(v1alpha1.TrustMesh), Services: 2, ServicesWithoutPods: 1, WithoutPods: []string{"facts/empty"},
+		Trust: string(v1alpha1.TrustMesh), Services: 3, ServicesWithoutPods: 2, WithoutPods: []string{"facts/empty", "facts/gateway"},
+		Idle: []*feedpb.IdleService{{Workspace: "shop", Service: "empty", Ports: []*feedpb.Port{{Port: 80}}, Selector: map[string]string{"app": "none"}}},
 	}
 	z.waitFacts("all of it", func(f *feedpb.Cluster) bool {
-		f.MeshIds, f.TrustDomains, f.Unmanaged = nil, nil, nil // those of the cluster's other namespaces
+		f.MeshIds, f.TrustDomains, f.Unmanaged, f.Gateways = nil, nil, nil, nil // those of the cluster's other namespaces
 		return proto.Equal(f, want)
 	})
 	if got := z.Cluster.Facts(); got.GetTrust() != string(v1alpha1.TrustMesh) {

@@ -19,7 +19,7 @@ func (c *Cluster) counted() func(namespace, name string) bool {
 			return true
 		}
 		p := i.pods.get(namespace + "/" + name)
-		return gateways[namespace] && p != nil && roleOf(p) == "gateway"
+		return gateways[namespace] && p != nil && roleOf(p.labels) == "gateway"
 	}
 }
 

@@ -80,7 +80,7 @@ func (i *inventory) workload(p *pod, name string) *feedpb.Workload {
 	w := &feedpb.Workload{
 		Name: p.name, Workspace: i.claims[p.namespace], Service: strings.TrimPrefix(name, p.namespace+"/"), Host: p.node, Addresses: p.addresses,
 		Version: cmp.Or(p.labels["version"], p.labels["app.kubernetes.io/version"]),
-		Labels:  i.labelled(p), Connected: true, Role: roleOf(p), Identity: i.identity(p), Selector: s.selector,
+		Labels:  i.labelled(p), Connected: true, Role: roleOf(p.labels), Identity: i.identity(p), Selector: s.selector,
 	}
 	targets := map[string]uint32{}
 	for _, key := range i.slicesWith[p.key()] {
@@ -141,8 +141,8 @@ func (i *inventory) labelled(p *pod) map[string]string {
 }
 
 // roleOf tells gateways by the label that Istio's own charts give them.
-func roleOf(p *pod) string {
-	if strings.HasSuffix(p.labels["istio"], "gateway") {
+func roleOf(labels map[string]string) string {
+	if strings.HasSuffix(labels["istio"], "gateway") {
 		return "gateway"
 	}
 	return "sidecar"

@@ -1434,7 +1434,9 @@ type Cluster struct {
 	// X.509, DER: what istiod publishes, where that is not the mesh's.
 	Roots [][]byte `protobuf:"bytes,12,rep,name=roots,proto3" json:"roots,omitempty"`
 	// East-west gateways, by namespace and name.
-	Gateways      []*ClusterGateway `protobuf:"bytes,13,rep,name=gateways,proto3" json:"gateways,omitempty"`
+	Gateways []*ClusterGateway `protobuf:"bytes,13,rep,name=gateways,proto3" json:"gateways,omitempty"`
+	// The services of claimed namespaces that have no pods, by workspace and name.
+	Idle          []*IdleService `protobuf:"bytes,14,rep,name=idle,proto3" json:"idle,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1560,6 +1562,82 @@ func (x *Cluster) GetGateways() []*ClusterGateway {
 	return nil
 }
 
+func (x *Cluster) GetIdle() []*IdleService {
+	if x != nil {
+		return x.Idle
+	}
+	return nil
+}
+
+// IdleService is a Kubernetes Service that picks pods and has none: no workload tells of it.
+type IdleService struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Workspace     string                 `protobuf:"bytes,1,opt,name=workspace,proto3" json:"workspace,omitempty"`
+	Service       string                 `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
+	Ports         []*Port                `protobuf:"bytes,3,rep,name=ports,proto3" json:"ports,omitempty"`
+	Selector      map[string]string      `protobuf:"bytes,4,rep,name=selector,proto3" json:"selector,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IdleService) Reset() {
+	*x = IdleService{}
+	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IdleService) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IdleService) ProtoMessage() {}
+
+func (x *IdleService) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IdleService.ProtoReflect.Descriptor instead.
+func (*IdleService) Descriptor() ([]byte, []int) {
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *IdleService) GetWorkspace() string {
+	if x != nil {
+		return x.Workspace
+	}
+	return ""
+}
+
+func (x *IdleService) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *IdleService) GetPorts() []*Port {
+	if x != nil {
+		return x.Ports
+	}
+	return nil
+}
+
+func (x *IdleService) GetSelector() map[string]string {
+	if x != nil {
+		return x.Selector
+	}
+	return nil
+}
+
 // ClusterGateway is a Service through which other zones reach a cluster.
 type ClusterGateway struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -1577,7 +1655,7 @@ type ClusterGateway struct {
 
 func (x *ClusterGateway) Reset() {
 	*x = ClusterGateway{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1589,7 +1667,7 @@ func (x *ClusterGateway) String() string {
 func (*ClusterGateway) ProtoMessage() {}
 
 func (x *ClusterGateway) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[17]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1602,7 +1680,7 @@ func (x *ClusterGateway) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterGateway.ProtoReflect.Descriptor instead.
 func (*ClusterGateway) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{17}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ClusterGateway) GetNamespace() string {
@@ -1653,7 +1731,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1665,7 +1743,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[18]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1678,7 +1756,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{18}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Receipt) GetRevision() int64 {
@@ -1719,7 +1797,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1731,7 +1809,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[19]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1744,7 +1822,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{19}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Rejection) GetResource() string {
@@ -1800,7 +1878,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[20]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1812,7 +1890,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[20]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1825,7 +1903,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{20}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Condition) GetType() string {
@@ -1858,7 +1936,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[21]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1870,7 +1948,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[21]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1883,7 +1961,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{21}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ReportResponse) GetSequence() uint64 {
@@ -1903,7 +1981,7 @@ type RedeemRequest struct {
 
 func (x *RedeemRequest) Reset() {
 	*x = RedeemRequest{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[22]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1915,7 +1993,7 @@ func (x *RedeemRequest) String() string {
 func (*RedeemRequest) ProtoMessage() {}
 
 func (x *RedeemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[22]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1928,7 +2006,7 @@ func (x *RedeemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemRequest.ProtoReflect.Descriptor instead.
 func (*RedeemRequest) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{22}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RedeemRequest) GetTokenName() string {
@@ -1953,7 +2031,7 @@ type RedeemResponse struct {
 
 func (x *RedeemResponse) Reset() {
 	*x = RedeemResponse{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[23]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1965,7 +2043,7 @@ func (x *RedeemResponse) String() string {
 func (*RedeemResponse) ProtoMessage() {}
 
 func (x *RedeemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[23]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1978,7 +2056,7 @@ func (x *RedeemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemResponse.ProtoReflect.Descriptor instead.
 func (*RedeemResponse) Descriptor() ([]byte, []int) {
-	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{23}
+	return file_feed_feedpb_feed_proto_rawDescGZIP(), []int{24}
 }
 
 type ConfigureRequest_Hello struct {
@@ -1999,7 +2077,7 @@ type ConfigureRequest_Hello struct {
 
 func (x *ConfigureRequest_Hello) Reset() {
 	*x = ConfigureRequest_Hello{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[24]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2011,7 +2089,7 @@ func (x *ConfigureRequest_Hello) String() string {
 func (*ConfigureRequest_Hello) ProtoMessage() {}
 
 func (x *ConfigureRequest_Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[24]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2086,7 +2164,7 @@ type ReportRequest_Hello struct {
 
 func (x *ReportRequest_Hello) Reset() {
 	*x = ReportRequest_Hello{}
-	mi := &file_feed_feedpb_feed_proto_msgTypes[29]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2098,7 +2176,7 @@ func (x *ReportRequest_Hello) String() string {
 func (*ReportRequest_Hello) ProtoMessage() {}
 
 func (x *ReportRequest_Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_feedpb_feed_proto_msgTypes[29]
+	mi := &file_feed_feedpb_feed_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2274,7 +2352,7 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"\x06Extent\x12\a\n" +
 	"\x03OWN\x10\x00\x12\v\n" +
 	"\aUNKNOWN\x10\x01\x12\b\n" +
-	"\x04ZONE\x10\x02\"\xb9\x04\n" +
+	"\x04ZONE\x10\x02\"\xeb\x04\n" +
 	"\aCluster\x12%\n" +
 	"\x0eistio_versions\x18\x01 \x03(\tR\ristioVersions\x12'\n" +
 	"\x0fistio_revisions\x18\x02 \x03(\tR\x0eistioRevisions\x12)\n" +
@@ -2289,10 +2367,19 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	" \x03(\tR\vwithoutPods\x12#\n" +
 	"\rtrust_domains\x18\v \x03(\tR\ftrustDomains\x12\x14\n" +
 	"\x05roots\x18\f \x03(\fR\x05roots\x12;\n" +
-	"\bgateways\x18\r \x03(\v2\x1f.isthmus.feed.v1.ClusterGatewayR\bgateways\x1a<\n" +
+	"\bgateways\x18\r \x03(\v2\x1f.isthmus.feed.v1.ClusterGatewayR\bgateways\x120\n" +
+	"\x04idle\x18\x0e \x03(\v2\x1c.isthmus.feed.v1.IdleServiceR\x04idle\x1a<\n" +
 	"\x0eUnmanagedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"\xfc\x01\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"\xf7\x01\n" +
+	"\vIdleService\x12\x1c\n" +
+	"\tworkspace\x18\x01 \x01(\tR\tworkspace\x12\x18\n" +
+	"\aservice\x18\x02 \x01(\tR\aservice\x12+\n" +
+	"\x05ports\x18\x03 \x03(\v2\x15.isthmus.feed.v1.PortR\x05ports\x12F\n" +
+	"\bselector\x18\x04 \x03(\v2*.isthmus.feed.v1.IdleService.SelectorEntryR\bselector\x1a;\n" +
+	"\rSelectorEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xfc\x01\n" +
 	"\x0eClusterGateway\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -2344,7 +2431,7 @@ func file_feed_feedpb_feed_proto_rawDescGZIP() []byte {
 }
 
 var file_feed_feedpb_feed_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_feed_feedpb_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_feed_feedpb_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_feed_feedpb_feed_proto_goTypes = []any{
 	(ReportRequest_Extent)(0),      // 0: isthmus.feed.v1.ReportRequest.Extent
 	(*AdmitRequest)(nil),           // 1: isthmus.feed.v1.AdmitRequest
@@ -2364,65 +2451,70 @@ var file_feed_feedpb_feed_proto_goTypes = []any{
 	(*Port)(nil),                   // 15: isthmus.feed.v1.Port
 	(*ReportRequest)(nil),          // 16: isthmus.feed.v1.ReportRequest
 	(*Cluster)(nil),                // 17: isthmus.feed.v1.Cluster
-	(*ClusterGateway)(nil),         // 18: isthmus.feed.v1.ClusterGateway
-	(*Receipt)(nil),                // 19: isthmus.feed.v1.Receipt
-	(*Rejection)(nil),              // 20: isthmus.feed.v1.Rejection
-	(*Condition)(nil),              // 21: isthmus.feed.v1.Condition
-	(*ReportResponse)(nil),         // 22: isthmus.feed.v1.ReportResponse
-	(*RedeemRequest)(nil),          // 23: isthmus.feed.v1.RedeemRequest
-	(*RedeemResponse)(nil),         // 24: isthmus.feed.v1.RedeemResponse
-	(*ConfigureRequest_Hello)(nil), // 25: isthmus.feed.v1.ConfigureRequest.Hello
-	nil,                            // 26: isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
-	nil,                            // 27: isthmus.feed.v1.Resource.LabelsEntry
-	nil,                            // 28: isthmus.feed.v1.Workload.LabelsEntry
-	nil,                            // 29: isthmus.feed.v1.Workload.SelectorEntry
-	(*ReportRequest_Hello)(nil),    // 30: isthmus.feed.v1.ReportRequest.Hello
-	nil,                            // 31: isthmus.feed.v1.Cluster.UnmanagedEntry
-	nil,                            // 32: isthmus.feed.v1.ClusterGateway.SelectorEntry
-	(*timestamppb.Timestamp)(nil),  // 33: google.protobuf.Timestamp
-	(*anypb.Any)(nil),              // 34: google.protobuf.Any
+	(*IdleService)(nil),            // 18: isthmus.feed.v1.IdleService
+	(*ClusterGateway)(nil),         // 19: isthmus.feed.v1.ClusterGateway
+	(*Receipt)(nil),                // 20: isthmus.feed.v1.Receipt
+	(*Rejection)(nil),              // 21: isthmus.feed.v1.Rejection
+	(*Condition)(nil),              // 22: isthmus.feed.v1.Condition
+	(*ReportResponse)(nil),         // 23: isthmus.feed.v1.ReportResponse
+	(*RedeemRequest)(nil),          // 24: isthmus.feed.v1.RedeemRequest
+	(*RedeemResponse)(nil),         // 25: isthmus.feed.v1.RedeemResponse
+	(*ConfigureRequest_Hello)(nil), // 26: isthmus.feed.v1.ConfigureRequest.Hello
+	nil,                            // 27: isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
+	nil,                            // 28: isthmus.feed.v1.Resource.LabelsEntry
+	nil,                            // 29: isthmus.feed.v1.Workload.LabelsEntry
+	nil,                            // 30: isthmus.feed.v1.Workload.SelectorEntry
+	(*ReportRequest_Hello)(nil),    // 31: isthmus.feed.v1.ReportRequest.Hello
+	nil,                            // 32: isthmus.feed.v1.Cluster.UnmanagedEntry
+	nil,                            // 33: isthmus.feed.v1.IdleService.SelectorEntry
+	nil,                            // 34: isthmus.feed.v1.ClusterGateway.SelectorEntry
+	(*timestamppb.Timestamp)(nil),  // 35: google.protobuf.Timestamp
+	(*anypb.Any)(nil),              // 36: google.protobuf.Any
 }
 var file_feed_feedpb_feed_proto_depIdxs = []int32{
-	25, // 0: isthmus.feed.v1.ConfigureRequest.hello:type_name -> isthmus.feed.v1.ConfigureRequest.Hello
+	26, // 0: isthmus.feed.v1.ConfigureRequest.hello:type_name -> isthmus.feed.v1.ConfigureRequest.Hello
 	5,  // 1: isthmus.feed.v1.ConfigureResponse.resources:type_name -> isthmus.feed.v1.Resource
-	33, // 2: isthmus.feed.v1.ConfigureResponse.committed:type_name -> google.protobuf.Timestamp
-	34, // 3: isthmus.feed.v1.Resource.body:type_name -> google.protobuf.Any
-	27, // 4: isthmus.feed.v1.Resource.labels:type_name -> isthmus.feed.v1.Resource.LabelsEntry
+	35, // 2: isthmus.feed.v1.ConfigureResponse.committed:type_name -> google.protobuf.Timestamp
+	36, // 3: isthmus.feed.v1.Resource.body:type_name -> google.protobuf.Any
+	28, // 4: isthmus.feed.v1.Resource.labels:type_name -> isthmus.feed.v1.Resource.LabelsEntry
 	6,  // 5: isthmus.feed.v1.Resource.origins:type_name -> isthmus.feed.v1.Origin
-	33, // 6: isthmus.feed.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	35, // 6: isthmus.feed.v1.Token.expires:type_name -> google.protobuf.Timestamp
 	13, // 7: isthmus.feed.v1.ZoneInfo.claims:type_name -> isthmus.feed.v1.Claim
 	12, // 8: isthmus.feed.v1.ZoneInfo.edges:type_name -> isthmus.feed.v1.ZoneEdge
 	11, // 9: isthmus.feed.v1.ZoneInfo.paths:type_name -> isthmus.feed.v1.Path
 	10, // 10: isthmus.feed.v1.ZoneInfo.trust:type_name -> isthmus.feed.v1.TrustDomain
 	10, // 11: isthmus.feed.v1.ZoneInfo.federated:type_name -> isthmus.feed.v1.TrustDomain
 	15, // 12: isthmus.feed.v1.Workload.ports:type_name -> isthmus.feed.v1.Port
-	28, // 13: isthmus.feed.v1.Workload.labels:type_name -> isthmus.feed.v1.Workload.LabelsEntry
-	29, // 14: isthmus.feed.v1.Workload.selector:type_name -> isthmus.feed.v1.Workload.SelectorEntry
-	30, // 15: isthmus.feed.v1.ReportRequest.hello:type_name -> isthmus.feed.v1.ReportRequest.Hello
+	29, // 13: isthmus.feed.v1.Workload.labels:type_name -> isthmus.feed.v1.Workload.LabelsEntry
+	30, // 14: isthmus.feed.v1.Workload.selector:type_name -> isthmus.feed.v1.Workload.SelectorEntry
+	31, // 15: isthmus.feed.v1.ReportRequest.hello:type_name -> isthmus.feed.v1.ReportRequest.Hello
 	14, // 16: isthmus.feed.v1.ReportRequest.workloads:type_name -> isthmus.feed.v1.Workload
-	19, // 17: isthmus.feed.v1.ReportRequest.receipts:type_name -> isthmus.feed.v1.Receipt
-	20, // 18: isthmus.feed.v1.ReportRequest.rejections:type_name -> isthmus.feed.v1.Rejection
-	21, // 19: isthmus.feed.v1.ReportRequest.conditions:type_name -> isthmus.feed.v1.Condition
+	20, // 17: isthmus.feed.v1.ReportRequest.receipts:type_name -> isthmus.feed.v1.Receipt
+	21, // 18: isthmus.feed.v1.ReportRequest.rejections:type_name -> isthmus.feed.v1.Rejection
+	22, // 19: isthmus.feed.v1.ReportRequest.conditions:type_name -> isthmus.feed.v1.Condition
 	0,  // 20: isthmus.feed.v1.ReportRequest.extent:type_name -> isthmus.feed.v1.ReportRequest.Extent
 	17, // 21: isthmus.feed.v1.ReportRequest.cluster:type_name -> isthmus.feed.v1.Cluster
-	31, // 22: isthmus.feed.v1.Cluster.unmanaged:type_name -> isthmus.feed.v1.Cluster.UnmanagedEntry
-	18, // 23: isthmus.feed.v1.Cluster.gateways:type_name -> isthmus.feed.v1.ClusterGateway
-	32, // 24: isthmus.feed.v1.ClusterGateway.selector:type_name -> isthmus.feed.v1.ClusterGateway.SelectorEntry
-	6,  // 25: isthmus.feed.v1.Rejection.origins:type_name -> isthmus.feed.v1.Origin
-	26, // 26: isthmus.feed.v1.ConfigureRequest.Hello.initial_versions:type_name -> isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
-	1,  // 27: isthmus.feed.v1.Feed.Admit:input_type -> isthmus.feed.v1.AdmitRequest
-	3,  // 28: isthmus.feed.v1.Feed.Configure:input_type -> isthmus.feed.v1.ConfigureRequest
-	16, // 29: isthmus.feed.v1.Feed.Report:input_type -> isthmus.feed.v1.ReportRequest
-	23, // 30: isthmus.feed.v1.Feed.Redeem:input_type -> isthmus.feed.v1.RedeemRequest
-	2,  // 31: isthmus.feed.v1.Feed.Admit:output_type -> isthmus.feed.v1.AdmitResponse
-	4,  // 32: isthmus.feed.v1.Feed.Configure:output_type -> isthmus.feed.v1.ConfigureResponse
-	22, // 33: isthmus.feed.v1.Feed.Report:output_type -> isthmus.feed.v1.ReportResponse
-	24, // 34: isthmus.feed.v1.Feed.Redeem:output_type -> isthmus.feed.v1.RedeemResponse
-	31, // [31:35] is the sub-list for method output_type
-	27, // [27:31] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	32, // 22: isthmus.feed.v1.Cluster.unmanaged:type_name -> isthmus.feed.v1.Cluster.UnmanagedEntry
+	19, // 23: isthmus.feed.v1.Cluster.gateways:type_name -> isthmus.feed.v1.ClusterGateway
+	18, // 24: isthmus.feed.v1.Cluster.idle:type_name -> isthmus.feed.v1.IdleService
+	15, // 25: isthmus.feed.v1.IdleService.ports:type_name -> isthmus.feed.v1.Port
+	33, // 26: isthmus.feed.v1.IdleService.selector:type_name -> isthmus.feed.v1.IdleService.SelectorEntry
+	34, // 27: isthmus.feed.v1.ClusterGateway.selector:type_name -> isthmus.feed.v1.ClusterGateway.SelectorEntry
+	6,  // 28: isthmus.feed.v1.Rejection.origins:type_name -> isthmus.feed.v1.Origin
+	27, // 29: isthmus.feed.v1.ConfigureRequest.Hello.initial_versions:type_name -> isthmus.feed.v1.ConfigureRequest.Hello.InitialVersionsEntry
+	1,  // 30: isthmus.feed.v1.Feed.Admit:input_type -> isthmus.feed.v1.AdmitRequest
+	3,  // 31: isthmus.feed.v1.Feed.Configure:input_type -> isthmus.feed.v1.ConfigureRequest
+	16, // 32: isthmus.feed.v1.Feed.Report:input_type -> isthmus.feed.v1.ReportRequest
+	24, // 33: isthmus.feed.v1.Feed.Redeem:input_type -> isthmus.feed.v1.RedeemRequest
+	2,  // 34: isthmus.feed.v1.Feed.Admit:output_type -> isthmus.feed.v1.AdmitResponse
+	4,  // 35: isthmus.feed.v1.Feed.Configure:output_type -> isthmus.feed.v1.ConfigureResponse
+	23, // 36: isthmus.feed.v1.Feed.Report:output_type -> isthmus.feed.v1.ReportResponse
+	25, // 37: isthmus.feed.v1.Feed.Redeem:output_type -> isthmus.feed.v1.RedeemResponse
+	34, // [34:38] is the sub-list for method output_type
+	30, // [30:34] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_feed_feedpb_feed_proto_init() }
@@ -2436,7 +2528,7 @@ func file_feed_feedpb_feed_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_feed_feedpb_feed_proto_rawDesc), len(file_feed_feedpb_feed_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   32,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

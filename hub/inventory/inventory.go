@@ -62,6 +62,8 @@ type zoneRecord struct {
 	cluster   *cluster // nil while nobody said whether the zone is one
 	// gateways were found in the cluster when it was heard of last; nil for none.
 	gateways *compiler.DiscoveredGateways
+	// idle are the cluster's services without pods.
+	idle []*feedpb.Workload
 }
 
 type edgeRecord struct {

@@ -58,6 +58,7 @@ func (i *Inventory) fold(zone string, z *zoneRecord, name string, report *feedpb
 	}
 	i.receive(zone, z, name, report.Receipts)
 	if t.ofItself = z.hearCluster(name, report); t.ofItself {
+		i.hearIdle(zone, z, report.Cluster)
 		i.enrol(zone)
 	}
 	if report.ConditionsSet {
