@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apiserver/pkg/admission"
 	corelisters "k8s.io/client-go/listers/core/v1"
@@ -53,8 +54,12 @@ func sameObject(r admission.Attributes) error {
 	if err != nil || written.GetUID() == stored.GetUID() {
 		return nil
 	}
-	return apierrors.NewConflict(r.GetResource().GroupResource(), r.GetName(), fmt.Errorf(
-		"the object has uid %s, not %s: it was deleted and created again", stored.GetUID(), written.GetUID()))
+	return anotherObject(r.GetResource().GroupResource(), r.GetName(), stored.GetUID(), written.GetUID())
+}
+
+// anotherObject says that the object of a name is not the one that was meant.
+func anotherObject(resource schema.GroupResource, name string, is, meant types.UID) error {
+	return apierrors.NewConflict(resource, name, fmt.Errorf("the object has uid %s, not %s: it was deleted and created again", is, meant))
 }
 
 // ensureNamespace lets a file hold a Workspace and what lives in it.

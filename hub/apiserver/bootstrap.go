@@ -37,15 +37,16 @@ const (
 // bootstrap brings an API that just started to the point where every kind can be used, and runs the
 // loops that keep it in order. Until it is done /readyz says what is missing.
 type bootstrap struct {
-	clients *clients
-	loops   []func(context.Context) error
-	log     *slog.Logger
-	done    chan struct{}
-	missing atomic.Pointer[string]
+	clients     *clients
+	definitions []*apiextensionsv1.CustomResourceDefinition
+	loops       []func(context.Context) error
+	log         *slog.Logger
+	done        chan struct{}
+	missing     atomic.Pointer[string]
 }
 
-func newBootstrap(c *clients, w *workspaces, log *slog.Logger) *bootstrap {
-	b := &bootstrap{clients: c, log: log, done: make(chan struct{})}
+func newBootstrap(c *clients, definitions []*apiextensionsv1.CustomResourceDefinition, w *workspaces, log *slog.Logger) *bootstrap {
+	b := &bootstrap{clients: c, definitions: definitions, log: log, done: make(chan struct{})}
 	b.loops = []func(context.Context) error{w.run, (&namespaces{clients: c, log: log}).run}
 	b.lacks("not started")
 	return b
@@ -79,13 +80,9 @@ func (b *bootstrap) before(check healthz.HealthChecker) healthz.HealthChecker {
 
 // run works until ctx ends.
 func (b *bootstrap) run(ctx context.Context) error {
-	definitions, err := readDefinitions()
-	if err != nil {
-		return err
-	}
 	steps := []func(context.Context) error{
-		func(ctx context.Context) error { return b.define(ctx, definitions) },
-		func(ctx context.Context) error { return b.warm(ctx, definitions) },
+		b.define,
+		b.warm,
 		b.provide,
 		b.described,
 		b.settled,
@@ -145,12 +142,12 @@ func readDefinitions() ([]*apiextensionsv1.CustomResourceDefinition, error) {
 
 // define applies the definitions that differ from what is stored: none after a plain restart, all of
 // them at the first start, some after an upgrade.
-func (b *bootstrap) define(ctx context.Context, definitions []*apiextensionsv1.CustomResourceDefinition) error {
+func (b *bootstrap) define(ctx context.Context) error {
 	list, err := b.clients.crds.ApiextensionsV1().CustomResourceDefinitions().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return err
 	}
-	for _, definition := range definitions {
+	for _, definition := range b.definitions {
 		if slices.ContainsFunc(list.Items, func(stored apiextensionsv1.CustomResourceDefinition) bool { return sameDefinition(&stored, definition) }) {
 			continue
 		}
@@ -187,8 +184,8 @@ func (b *bootstrap) apply(ctx context.Context, name string, text []byte) error {
 
 // warm makes every kind's storage, which happens at the first request, and sees to it that clients
 // find the kind.
-func (b *bootstrap) warm(ctx context.Context, definitions []*apiextensionsv1.CustomResourceDefinition) error {
-	for _, definition := range definitions {
+func (b *bootstrap) warm(ctx context.Context) error {
+	for _, definition := range b.definitions {
 		for _, version := range definition.Spec.Versions {
 			if !version.Served {
 				continue

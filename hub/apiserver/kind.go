@@ -3,6 +3,7 @@ package apiserver
 import (
 	"context"
 	"fmt"
+	"path"
 	"strconv"
 	"strings"
 
@@ -67,6 +68,11 @@ type place struct {
 	namespace, name string
 }
 
+// key puts it together again, for custom resources.
+func (p place) key() string {
+	return path.Join(Prefix, p.kind.resource.Group, p.kind.resource.Resource, p.namespace, p.name)
+}
+
 // locate takes a key apart; ok is false if it is of no kind of the stream.
 func locate(key string) (p place, ok bool) {
 	group, rest, _ := strings.Cut(strings.TrimPrefix(key, Prefix+"/"), "/")
@@ -118,14 +124,19 @@ func (d decoder) decode(ctx context.Context, p place, key string, stored []byte,
 }
 
 func (d decoder) into(ctx context.Context, o object, k *kind, key string, stored []byte) error {
-	if k.resource.Group != corev1.GroupName {
-		return utiljson.Unmarshal(stored, o)
-	}
-	transformer := d.transformers.TransformerForResource(k.resource.GroupResource())
-	plain, _, err := transformer.TransformFromStorage(ctx, stored, value.DefaultContext(key))
+	plain, err := d.plain(ctx, k, key, stored)
 	if err != nil {
 		return err
 	}
+	if k.resource.Group != corev1.GroupName {
+		return utiljson.Unmarshal(plain, o)
+	}
 	_, _, err = legacyscheme.Codecs.UniversalDeserializer().Decode(plain, nil, o)
 	return err
+}
+
+// plain takes the encryption off; what is encrypted, encryption.yaml says.
+func (d decoder) plain(ctx context.Context, k *kind, key string, stored []byte) ([]byte, error) {
+	plain, _, err := d.transformers.TransformerForResource(k.resource.GroupResource()).TransformFromStorage(ctx, stored, value.DefaultContext(key))
+	return plain, err
 }

@@ -33,6 +33,7 @@ type Server struct {
 	loopback     *rest.Config
 	clients      *clients
 	transformers storagevalue.ResourceTransformers
+	statuses     *statuses
 	bootstrap    *bootstrap
 	once         sync.Once // of run
 }
@@ -100,8 +101,15 @@ func (s *Server) build() error {
 	if s.clients, err = newClients(s.loopback); err != nil {
 		return err
 	}
+	definitions, err := readDefinitions()
+	if err != nil {
+		return err
+	}
+	if s.statuses, err = s.newStatuses(definitions); err != nil {
+		return err
+	}
 	owner := &workspaces{clients: s.clients, log: s.log}
-	s.bootstrap = newBootstrap(s.clients, owner, s.log)
+	s.bootstrap = newBootstrap(s.clients, definitions, owner, s.log)
 	if err := setAdmission(config, s.clients, newAdmitter(owner)); err != nil {
 		return err
 	}

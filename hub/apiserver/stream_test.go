@@ -10,7 +10,6 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/isthmus-mesh/isthmus/api/v1alpha1"
 )
@@ -164,30 +163,5 @@ func TestStreamEndsWithItsReceiver(t *testing.T) {
 	full := errors.New("full")
 	if err := world.Stream(t.Context(), func(Batch) error { return full }); err != full {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestPatchStatus(t *testing.T) {
-	workspace := newWorkspace(t)
-	made := apply(t, "services", workspace, `{apiVersion: isthmus.dev/v1alpha1, kind: Service, metadata: {name: x}}`)
-	status := v1alpha1.Status{Conditions: []metav1.Condition{{Type: "Programmed", Status: "True", Reason: "Acknowledged", LastTransitionTime: metav1.Now()}}}
-	check(t, world.PatchStatus(t.Context(), "Service", workspace, "x", made.GetUID(), status))
-	got, err := world.objects.Resource(resourceOf("services")).Namespace(workspace).Get(t.Context(), "x", metav1.GetOptions{})
-	check(t, err)
-	if text := fmt.Sprint(got.Object["status"]); !contains(text, "type:Programmed") || !contains(text, "status:True") {
-		t.Errorf("status is %s", text)
-	}
-	for name, c := range map[string]struct {
-		kind, object string
-		uid          types.UID
-		want         string
-	}{
-		"another object of the name": {"Service", "x", "5e1f0000-0000-0000-0000-000000000000", "was deleted and created again"},
-		"no such object":             {"Service", "y", "", "not found"},
-		"no such kind":               {"Pod", "x", "", "no kind of the stream"},
-	} {
-		if err := world.PatchStatus(t.Context(), c.kind, workspace, c.object, c.uid, status); err == nil || !contains(err.Error(), c.want) {
-			t.Errorf("%s: got %v, want %q", name, err, c.want)
-		}
 	}
 }
