@@ -77,6 +77,30 @@ func TestKubectl(t *testing.T) {
 	}
 	watchSeesChanges(t, mesh, first)
 	isthmusShowsTheSame(t, mesh, first)
+	rulesAreSaid(t, mesh)
+}
+
+// rulesAreSaid applies what fits the schemas and breaks a rule between fields.
+func rulesAreSaid(t *testing.T, mesh *meshtest.World) {
+	const ours = "apiVersion: isthmus.dev/v1alpha1\n"
+	mesh.Apply(ours + "kind: Zone\nmetadata: {name: dc9}\nspec: {type: machines}\n")
+	for yaml, says := range map[string]string{
+		"kind: Subset\nmetadata: {name: all, namespace: shop}\nspec: {service: reviews}\n":                          "a subset narrows by",
+		"kind: Service\nmetadata: {name: out, namespace: shop}\nspec: {external: {hostnames: [out.example.com]}}\n": "an external service declares its ports",
+		"kind: Zone\nmetadata: {name: dc9}\nspec: {type: kubernetes}\n":                                             "the type of a zone cannot change",
+		policyRest("  fault: {}"): "a fault is a delay, an abort, or both",
+		policyRest("  loadBalancing: {policy: ConsistentHash, consistentHash: {header: x, source: true}}"): "set exactly one of header, cookie and source",
+	} {
+		if out, err := mesh.TryApply(ours + yaml); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s%s should be refused with %q: %v", yaml, out, says, err)
+		}
+	}
+}
+
+// policyRest is a policy but for its first line.
+func policyRest(spec string) string {
+	_, rest, _ := strings.Cut(policy("reviews", spec), "\n")
+	return rest
 }
 
 // isthmusShowsTheSame compares what the two programs print; ages may differ while a second ends.

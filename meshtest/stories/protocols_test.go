@@ -47,6 +47,24 @@ func grpcRoute(w world) {
 	if err != nil || !strings.Contains(out, "grpc-status: 12") { // UNIMPLEMENTED
 		w.Errorf("another method: %v: %s", err, out)
 	}
+	w.grpcByHeader()
+}
+
+// grpcByHeader leads the calls for one user to v2, and all others to v1.
+func (w world) grpcByHeader() {
+	w.apply(`apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: {name: rates, namespace: shop}
+spec:
+  parentRefs: [{group: "", kind: Service, name: rates}]
+  rules:
+  - matches: [{method: {service: shop.rates.v1.Rates}, headers: [{name: end-user, value: ada}]}]
+    backendRefs: [{group: isthmus.dev, kind: Subset, name: rates-v2, port: 9090}]
+  - backendRefs: [{group: isthmus.dev, kind: Subset, name: rates-v1, port: 9090}]
+`, "grpcroute/rates")
+	for user, version := range map[string]string{"ada": "v2", "eve": "v1"} {
+		w.mustBe("share of "+version+" for user "+user, share(w.ask(10, "--header", "end-user: "+user), "rates", version), 1, 0)
+	}
 }
 
 // tcpRoute splits connections, which before that are kept together by their source.

@@ -109,6 +109,12 @@ const entry = `
     - type: URLRewrite
       urlRewrite: {hostname: new.example.com, path: {type: ReplaceFullPath, replaceFullPath: /all}}
     backendRefs: [{name: details, port: 9080}]
+  - matches: [{path: {type: PathPrefix, value: /single}}]
+    backendRefs:
+    - name: details
+      port: 9080
+      filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-single, value: ours}]}}]
+    - {name: ratings, port: 9080}
   - matches: [{path: {type: PathPrefix, value: /cors}}]
     filters:
     - type: CORS
@@ -127,6 +133,12 @@ func filters(w world) {
 	for _, gone := range []string{"X-Remove", "content-type:"} {
 		if strings.Contains(out, gone) {
 			w.Errorf("%s should have been removed: %s", gone, out)
+		}
+	}
+	for range 20 { // of which about half go to either
+		single := w.browse("/single?headers", []string{"x-single: theirs"}, http.StatusOK)
+		if ours := strings.Contains(single, `"X-Single": [ "ours" ]`); ours != strings.Contains(single, `"service": "details"`) {
+			w.Errorf("the header should be set on the way to details only: %s", single)
 		}
 	}
 	preflight := []string{"access-control-request-method: GET", "origin: https://friend.example.com"}

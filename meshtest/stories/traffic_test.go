@@ -44,6 +44,7 @@ func TestTraffic(t *testing.T) {
 		{"a route of a mebibyte", largeRoute},
 		{"gRPC route", grpcRoute},
 		{"TCP route", tcpRoute},
+		{"health checks by gRPC and TCP", checks},
 		{"TLS to an external service", externalTLS},
 		{"TLS ingress", tlsIngress},
 		{"TLS passed through by name", passthrough},
