@@ -93,6 +93,27 @@ func TestEveryCommandIsExplained(t *testing.T) {
 	})
 }
 
+// formless are those of our commands that print no data, or only in the form that Kubernetes takes.
+var formless = map[string]string{
+	"demo": "runs", "edge": "runs", "hub": "runs", "zone delete": "acts", "token revoke": "acts",
+	"zone manifest": "YAML to apply", "edge cacerts": "YAML to apply",
+}
+
+// TestDataComesInForms wants -o of each command of ours that prints data.
+func TestDataComesInForms(t *testing.T) {
+	for _, top := range commandLine().Root.Commands() {
+		if top.GroupID != "mesh" && top.Name() != "version" {
+			continue // the others are kubectl's
+		}
+		walk(top, func(c *cobra.Command) {
+			name := strings.TrimPrefix(c.CommandPath(), "isthmus ")
+			if flag := c.Flags().Lookup("output"); c.Runnable() && (flag == nil) != (formless[name] != "") {
+				t.Errorf("%s: -o is there: %v; it prints no data: %q", name, flag != nil, formless[name])
+			}
+		})
+	}
+}
+
 func walk(c *cobra.Command, visit func(*cobra.Command)) {
 	visit(c)
 	for _, child := range c.Commands() {
