@@ -93,10 +93,10 @@ func TestEveryCommandIsExplained(t *testing.T) {
 	})
 }
 
-// formless are those of our commands that print no data, or only in the form that Kubernetes takes.
+// formless are those of our commands that print no data, or only in the form that the next program takes.
 var formless = map[string]string{
 	"demo": "runs", "edge": "runs", "hub": "runs", "zone delete": "acts", "token revoke": "acts",
-	"zone manifest": "YAML to apply", "edge cacerts": "YAML to apply",
+	"zone manifest": "YAML to apply", "edge cacerts": "YAML to apply", "zone trust": "YAML for Helm",
 }
 
 // TestDataComesInForms wants -o of each command of ours that prints data.

@@ -17,6 +17,7 @@ import (
 func (c *CLI) zoneFederate() *cobra.Command {
 	var want federation
 	var end bool
+	var form output
 	command := &cobra.Command{
 		Use: "federate NAME", Short: "Trust a cluster that keeps a root of its own, for its own trust domain", Args: oneName,
 		Long: `Show under which roots the Istio of a cluster issues certificates, as its edge tells, and with --root
@@ -49,7 +50,7 @@ The cluster has to trust the mesh as well: isthmus zone trust prints what its is
 				return err
 			}
 			if len(want.roots) == 0 {
-				return found.words(c.streams.Out)
+				return form.print(c.streams.Out, found.data(), found.words)
 			}
 			trust, err := found.accept(want)
 			if err != nil {
@@ -65,6 +66,7 @@ The cluster has to trust the mesh as well: isthmus zone trust prints what its is
 	command.Flags().StringVar(&want.domain, "domain", "", "trust domain of the cluster's Istio; default: what its proxies say")
 	command.Flags().StringSliceVar(&want.roots, "root", nil, "SHA-256 fingerprint of a root to trust, hexadecimal")
 	command.Flags().BoolVar(&end, "end", false, "trust the cluster's own roots no more")
+	form.addTo(command)
 	return command
 }
 
@@ -94,6 +96,27 @@ func shownBy(zone v1alpha1.Zone) (shown, error) {
 	}
 	roots, err := identity.DecodeCertificates([]byte(cluster.Istio.Roots))
 	return shown{zone.Name, cluster.Istio.TrustDomains, roots}, err
+}
+
+// shownData is what it prints as data.
+type shownData struct {
+	Zone         string      `json:"zone"`
+	TrustDomains []string    `json:"trustDomains"`
+	Roots        []shownRoot `json:"roots"`
+}
+
+type shownRoot struct {
+	Subject string    `json:"subject"`
+	SHA256  string    `json:"sha256"`
+	Until   time.Time `json:"until"`
+}
+
+func (s shown) data() shownData {
+	data := shownData{Zone: s.zone, TrustDomains: s.domains}
+	for _, root := range s.roots {
+		data.Roots = append(data.Roots, shownRoot{root.Subject.String(), identity.Fingerprint(root), root.NotAfter.UTC()})
+	}
+	return data
 }
 
 // words show the roots, and what to do when they are the right ones.

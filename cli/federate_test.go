@@ -42,6 +42,9 @@ func TestFederateAcceptsWhatIsNamedAndShown(t *testing.T) {
 	if err := found.words(&out); err != nil || !strings.Contains(out.String(), "isthmus zone federate prod-1 --root "+one+" --root "+other) {
 		t.Errorf("%v: %s", err, &out)
 	}
+	if data := found.data(); len(data.Roots) != 2 || data.Roots[0].SHA256 != one || data.Roots[1].SHA256 != other || data.TrustDomains[0] != "prod-1.example" {
+		t.Errorf("as data it is %+v", data)
+	}
 	trust, err := found.accept(federation{roots: []string{strings.ToUpper(one[:2]) + ":" + one[2:]}})
 	if err != nil || *trust != (v1alpha1.ZoneTrust{Domain: "prod-1.example", Roots: a}) {
 		t.Errorf("%v: %v", err, trust)
