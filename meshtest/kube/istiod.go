@@ -31,6 +31,15 @@ type Istio struct {
 	Debounce time.Duration
 	// Env is put into istiod's environment, above what we put there.
 	Env map[string]string
+	// Mesh is put into the mesh configuration, above what we put there; of defaultConfig only proxyMetadata counts.
+	Mesh map[string]any
+}
+
+// proxyMetadata is what Istio's webhook would put into the environment of proxies.
+func (i Istio) proxyMetadata() map[string]any {
+	config, _ := i.Mesh["defaultConfig"].(map[string]any)
+	metadata, _ := config["proxyMetadata"].(map[string]any)
+	return metadata
 }
 
 // CA is an authority plugged into istiod, all PEM. Chain goes from the authority's certificate up to the root, and
@@ -175,6 +184,11 @@ func (z *Zone) meshConfig() []byte {
 	}
 	if aliases := z.istio.TrustDomainAliases; len(aliases) > 0 {
 		config["trustDomainAliases"] = aliases
+	}
+	for name, value := range z.istio.Mesh {
+		if name != "defaultConfig" {
+			config[name] = value
+		}
 	}
 	text, err := json.Marshal(config) // which is YAML
 	if err != nil {

@@ -117,6 +117,9 @@ func (p *Pod) proxyEnv() []corev1.EnvVar {
 		{Name: "ISTIO_META_CLUSTER_ID", Value: z.istio.ClusterID}, {Name: "ISTIO_META_INTERCEPTION_MODE", Value: "REDIRECT"},
 		{Name: "ISTIO_META_DNS_CAPTURE", Value: "true"}, {Name: "ISTIO_META_WORKLOAD_NAME", Value: p.application()},
 	}
+	for name, value := range z.istio.proxyMetadata() {
+		env = append(env, corev1.EnvVar{Name: name, Value: fmt.Sprint(value)})
+	}
 	if z.istio.Network != "" {
 		env = append(env, corev1.EnvVar{Name: "ISTIO_META_NETWORK", Value: z.istio.Network})
 	}
