@@ -33,6 +33,8 @@ type Istio struct {
 	Env map[string]string
 	// Mesh is put into the mesh configuration, above what we put there; of defaultConfig only proxyMetadata counts.
 	Mesh map[string]any
+	// Replicas is how many istiods run, as [Zone.Replicas]; default is one.
+	Replicas int
 }
 
 // proxyMetadata is what Istio's webhook would put into the environment of proxies.
@@ -57,7 +59,9 @@ const (
 func (i Istio) trustDomain() string { return cmp.Or(i.TrustDomain, "cluster.local") }
 
 // IstiodAddress is where proxies find istiod, by TLS.
-func (z *Zone) IstiodAddress() string { return fmt.Sprintf("%s:%d", z.Machine.IPv4, istiodPort) }
+func (z *Zone) IstiodAddress() string { return istiodAt(z.Machine) }
+
+func istiodAt(m *meshtest.Machine) string { return fmt.Sprintf("%s:%d", m.IPv4, istiodPort) }
 
 // StartIstiod runs stock istiod on the zone's machine, against the API server; Istio's kinds must be installed. It
 // knows no filter of Istio's own Envoy, so that its proxies can be upstream's.
@@ -67,10 +71,14 @@ func (z *Zone) StartIstiod(istio Istio) {
 	z.istio = istio
 	z.Apply(istioSystem(istio.Network))
 	z.writeIstiodFiles()
-	z.Istiod = z.run("istiod", z.istiod)
+	z.Istiod = z.run("istiod", z.istiod("istiod-"+z.Name, z.Machine))
 	z.t.Cleanup(z.Istiod.Kill) // what it would do to end well is for those who stay
 	z.WaitIstiod()
-	z.mirrorIstiod()
+	z.Replicas = []*Replica{{"istiod-" + z.Name, z.Machine, z.Istiod}}
+	for len(z.Replicas) < istio.Replicas {
+		z.addReplica()
+	}
+	z.showReplicas()
 }
 
 func istioSystem(network string) string {
@@ -140,10 +148,14 @@ func get(ctx context.Context, m *meshtest.Machine, url string) ([]byte, error) {
 	return body, err
 }
 
-// istiod looks for files below its working directory.
-func (z *Zone) istiod() []string {
+// istiod is the command of one with a name on a machine. It looks for files below its working directory.
+func (z *Zone) istiod(name string, m *meshtest.Machine) func() []string {
+	return func() []string { return z.istiodCommand(name, m) }
+}
+
+func (z *Zone) istiodCommand(name string, m *meshtest.Machine) []string {
 	env := []string{"env", "--chdir=" + z.file("istiod"),
-		"POD_NAMESPACE=" + istioNamespace, "POD_NAME=istiod-" + z.Name, "REVISION=default", "CLUSTER_ID=" + z.istio.ClusterID,
+		"POD_NAMESPACE=" + istioNamespace, "POD_NAME=" + name, "REVISION=default", "CLUSTER_ID=" + z.istio.ClusterID,
 		"PILOT_CERT_PROVIDER=istiod", "INJECTION_WEBHOOK_CONFIG_NAME=", "VALIDATION_WEBHOOK_CONFIG_NAME=",
 		"PILOT_ENABLE_ALPN_FILTER=false", "PILOT_ENABLE_METADATA_EXCHANGE=false", // filters of Istio's own Envoy
 		"PILOT_MAX_REQUESTS_PER_SECOND=10000"} // which is scaled to cores otherwise
@@ -154,7 +166,7 @@ func (z *Zone) istiod() []string {
 		env = append(env, name+"="+value)
 	}
 	return append(slices.Clip(env), z.programs.Istiod, "discovery", "--kubeconfig="+z.Kubeconfig, "--meshConfig="+z.file("istiod/mesh.yaml"),
-		"--httpAddr=:8080", "--httpsAddr=", "--grpcAddr=", "--secureGRPCAddr="+z.IstiodAddress(), "--monitoringAddr=:15014",
+		"--httpAddr=:8080", "--httpsAddr=", "--grpcAddr=", "--secureGRPCAddr="+istiodAt(m), "--monitoringAddr=:15014",
 		"--ctrlz_port=0", "--domain=cluster.local")
 }
 

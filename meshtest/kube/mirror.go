@@ -10,18 +10,18 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// mirrorIstiod shows istiod as a pod, as which those find it who look for it in the cluster. It is on no node, so that
+// mirrorIstiod shows an istiod as a pod, as which those find it who look for it in the cluster. It is on no node, so that
 // nobody runs it.
-func (z *Zone) mirrorIstiod() {
+func (z *Zone) mirrorIstiod(r *Replica) {
 	z.t.Helper()
-	z.Apply(strings.NewReplacer("NAME", "istiod-"+z.Name).Replace(istiodPod))
-	now, ip := metav1.NewTime(time.Now().Truncate(time.Second)), z.Machine.IPv4.String()
+	z.Apply(strings.NewReplacer("NAME", r.Name).Replace(istiodPod))
+	now, ip := metav1.NewTime(time.Now().Truncate(time.Second)), r.Machine.IPv4.String()
 	status, err := json.Marshal(map[string]any{"status": corev1.PodStatus{
 		Phase: corev1.PodRunning, PodIP: ip, PodIPs: []corev1.PodIP{{IP: ip}}, StartTime: &now,
 		Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: now}},
 	}})
 	if err == nil {
-		_, err = z.Core.CoreV1().Pods(istioNamespace).Patch(z.t.Context(), "istiod-"+z.Name, types.StrategicMergePatchType, status, metav1.PatchOptions{}, "status")
+		_, err = z.Core.CoreV1().Pods(istioNamespace).Patch(z.t.Context(), r.Name, types.StrategicMergePatchType, status, metav1.PatchOptions{}, "status")
 	}
 	if err != nil {
 		z.t.Fatal(err)

@@ -140,7 +140,7 @@ func (p *Pod) plug(context.Context) error {
 		return err
 	}
 	m.WriteEtc("resolv.conf", fmt.Sprintf("nameserver %s\nsearch %s.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n", p.k.z.world.LAN.Gateway(), p.Namespace))
-	m.WriteEtc("hosts", fmt.Sprintf("127.0.0.1 localhost\n%s %s\n%s %s\n", m.IPv4, p.Name, p.k.z.Machine.IPv4, istiodHost))
+	m.WriteEtc("hosts", fmt.Sprintf("127.0.0.1 localhost\n%s %s\n%s", m.IPv4, p.Name, p.k.z.istiodHosts(m)))
 	p.k.mu.Lock()
 	defer p.k.mu.Unlock()
 	p.Machine = m

@@ -21,6 +21,8 @@ type Zone struct {
 	Machine *meshtest.Machine
 	// Istiod is Istio's control plane, after [Zone.StartIstiod].
 	Istiod *meshtest.Process
+	// Replicas are all istiods, the first of which is Istiod.
+	Replicas []*Replica
 
 	world *meshtest.World
 	istio Istio
