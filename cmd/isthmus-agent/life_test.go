@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -253,7 +255,7 @@ func TestLeaveOnStop(t *testing.T) {
 	}
 }
 
-// Certificates are renewed under load, over and over, and no request is lost.
+// Certificates are renewed under load, over and over: no request is lost, and no connection is closed.
 func TestRenewalLosesNothing(t *testing.T) {
 	zone := edgetest.New(t)
 	zone.TTL = 3 * time.Second
@@ -262,7 +264,12 @@ func TestRenewalLosesNothing(t *testing.T) {
 	port := freePort(t)
 	publish(t, zone, port, m.app.port, true)
 	m.join()
-	clients := []*http.Client{zone.Client(false), zone.Client(true)}
+	connections := 0
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		connections++
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+	clients := []*http.Client{zone.Client(false), zone.ClientOf(dial, true)}
 	url, asked := fmt.Sprintf("https://127.0.0.1:%d/", port), 0
 	for zone.View().Renewals < 4 {
 		for _, client := range clients {
@@ -277,6 +284,9 @@ func TestRenewalLosesNothing(t *testing.T) {
 	}
 	if asked < 100 {
 		t.Errorf("only %d requests in four renewals", asked)
+	}
+	if connections != 1 {
+		t.Errorf("who keeps his connection made %d", connections)
 	}
 }
 
