@@ -15,8 +15,8 @@ import (
 //   - a backend that names a zone goes there, by [plan.ZoneHost];
 //   - any other one goes wherever the service is nearest, by [plan.NearHost], which proxies find out: see
 //     [plan.Failover.Nearness]. So does one that names a zone in which no workload is healthy;
-//   - where proxies cannot, because of a subset or because the service has pods in the cluster, the hub chooses among
-//     the zones in which a workload is healthy: see [plan.Failover.Distance].
+//   - where proxies cannot, because of a subset, of pods in the cluster or of a gateway that is known by a name, the hub
+//     chooses among the zones in which a workload is healthy: see [plan.Failover.Distance].
 //
 // A gateway serves names that lead to the workloads of its own zone and nowhere else, [plan.ZoneHost] and
 // [plan.HereHost]: a request that crossed once cannot cross again.
@@ -111,7 +111,7 @@ func (c *crossing) targets(s *plan.Service, subset string) []target {
 // leaves says whether proxies here choose among the zones of all of a service.
 func (c *crossing) leaves(s *plan.Service, subset string) bool {
 	all := c.sites(s)
-	return subset == "" && all.find(c.here.Zone) != nil && leaves(c.here, s) && len(beyond(all, c.here, s)) > 0
+	return subset == "" && all.find(c.here.Zone) != nil && leaves(all, c.here, s)
 }
 
 // hostIn is how callers here call a service in one zone.

@@ -191,7 +191,11 @@ func sendRules(w *work, rules []outsider) {
 		reportDirect(w, from, conditionConflicted, problem.Overridden.Because("host %q: %s %q is older and wins", host, winner.Kind, winner.Name))
 		reportDirect(w, winner, conditionConflicted, problem.Overridden.Because("host %q: this one is older and wins over %s %q", host, from.Kind, from.Name))
 	}
-	if err := nameTaken(w, winner); err != nil {
+	err := nameTaken(w, winner)
+	if field := rules[0].read.RanksByLabels(); err == nil && field != "" {
+		err = problem.Unsupported.Because("%s: failoverPriority is for services of the mesh; Istio fails on it where addresses are looked up", field)
+	}
+	if err != nil {
 		reportDirect(w, winner, v1alpha1.ConditionAccepted, err)
 		return
 	}

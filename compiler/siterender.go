@@ -21,8 +21,8 @@ func siteEntries(w *work, b *bundle, s *plan.Service) {
 				resources = append(resources, istio.HereEntry(s, here, s.Place(here.Zone), addressOf(w, plan.HereHost(s.Workspace, s.Name))))
 			}
 		}
-		if beyond := beyond(all, here, s); leaves(here, s) && len(beyond) > 0 {
-			resources = append(resources, istio.NearEntries(s, here, beyond, addressOf(w, plan.NearHost(s.Workspace, s.Name)))...)
+		if leaves(all, here, s) {
+			resources = append(resources, istio.NearEntries(s, here, beyond(all, here, s), addressOf(w, plan.NearHost(s.Workspace, s.Name)))...)
 		}
 		if absent(here, s) {
 			resources = append(resources, istio.AbsentEntry(s, here, addressOf(w, here.LocalHost(s))))
@@ -31,10 +31,14 @@ func siteEntries(w *work, b *bundle, s *plan.Service) {
 	}
 }
 
-// leaves says whether proxies at a site are left to choose where a service is nearest, by [plan.NearHost]. In a cluster
-// in which it has pods the hub chooses: Istio takes a cluster's pods and other endpoints for one service only if the
-// cluster's own Service does.
-func leaves(here *plan.Site, s *plan.Service) bool { return !here.IsKubernetes() || absent(here, s) }
+// leaves says whether proxies at a site are left to choose where a service is nearest, by [plan.NearHost]. The hub
+// chooses where they cannot: in a cluster in which the service has pods, because Istio takes a cluster's pods and other
+// endpoints for one service only if the cluster's own Service does; and where a gateway is known by a name, because
+// Istio fails on nearness by labels among endpoints that Envoy has to look up.
+func leaves(all sites, here *plan.Site, s *plan.Service) bool {
+	others := beyond(all, here, s)
+	return len(others) > 0 && (!here.IsKubernetes() || absent(here, s)) && !slices.ContainsFunc(others, (*plan.Site).HasNamedGateway)
+}
 
 // beyond are the zones to which callers at a site may be led: the others that a service lives in. One without a healthy
 // workload is left out, as long as there is another one.
@@ -81,7 +85,7 @@ func siteDestinations(w *work, b *bundle, d *plan.Destination, own *directed) {
 				add(there.Zone)
 			}
 		}
-		if leaves(here, d.Service) && len(beyond(all, here, d.Service)) > 0 {
+		if leaves(all, here, d.Service) {
 			at := *d
 			at.Site = here
 			resources = append(resources, istio.NearDestination(&at))

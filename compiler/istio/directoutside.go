@@ -1,6 +1,10 @@
 package istio
 
 import (
+	"fmt"
+	"maps"
+	"slices"
+
 	"google.golang.org/protobuf/proto"
 	networking "istio.io/api/networking/v1alpha3"
 
@@ -47,4 +51,28 @@ func DirectOutside(site *plan.Site, d *Direct) *feedpb.Resource {
 		spec.ExportTo = []string{ownCallers}
 	}
 	return resource(d.origin.Kind, namespaceAt(site, d.origin.Namespace), d.origin.Name, spec, []plan.Origin{d.origin})
+}
+
+// RanksByLabels says where a DestinationRule ranks endpoints by labels; empty if it does not.
+func (d *Direct) RanksByLabels() string {
+	rule, is := d.spec.(*networking.DestinationRule)
+	if !is {
+		return ""
+	}
+	policies := map[string]*networking.TrafficPolicy{"spec.trafficPolicy": rule.TrafficPolicy}
+	for i, subset := range rule.Subsets {
+		policies[fmt.Sprintf("spec.subsets[%d].trafficPolicy", i)] = subset.TrafficPolicy
+	}
+	for _, field := range slices.Sorted(maps.Keys(policies)) {
+		balancers := []*networking.LoadBalancerSettings{policies[field].GetLoadBalancer()}
+		for _, port := range policies[field].GetPortLevelSettings() {
+			balancers = append(balancers, port.LoadBalancer)
+		}
+		for _, b := range balancers {
+			if len(b.GetLocalityLbSetting().GetFailoverPriority()) > 0 {
+				return field
+			}
+		}
+	}
+	return ""
 }

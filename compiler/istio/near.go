@@ -24,9 +24,8 @@ func NearEntries(s *plan.Service, here *plan.Site, beyond []*plan.Site, address 
 	across(gateways, beyond...)
 	all := []*feedpb.Resource{resource(KindServiceEntry, namespace, host+".beyond", gateways, origins)}
 	if s.Place(here.Zone) != nil {
-		own := nearEntry(s, here, beyond, address)
-		own.Resolution = gateways.Resolution
-		all = append(all, marked(resource(KindServiceEntry, namespace, host, own, origins), plan.LabelZoneWeight, strconv.Itoa(zoneWeight)))
+		own := resource(KindServiceEntry, namespace, host, nearEntry(s, here, beyond, address), origins)
+		all = append(all, marked(own, plan.LabelZoneWeight, strconv.Itoa(zoneWeight)))
 	}
 	return all
 }

@@ -43,6 +43,11 @@ func (s *Site) Region() string {
 	return region
 }
 
+// HasNamedGateway says whether a gateway into the zone is known by a name, which somebody has to look up.
+func (s *Site) HasNamedGateway() bool {
+	return slices.ContainsFunc(s.Gateways, func(gateway Endpoint) bool { return IsName(gateway.Host) })
+}
+
 // label is what endpoints of the zone have in a label of [Failover.Nearness].
 func (s *Site) label(name string) string {
 	if name == LabelRegion {
