@@ -168,12 +168,16 @@ func (f *federation) seen(t *testing.T, from *meshtest.Machine, url, service, ca
 	}
 }
 
-// callers is a policy of the workspace.
+// callers are policies of the workspace, for ratings on machines and for details in the cluster.
 func callers(source string) string {
+	return calledBy("ratings", "isthmus.dev/service: ratings", source) + "---\n" + calledBy("details", "app: details", source)
+}
+
+func calledBy(name, label, source string) string {
 	return `apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
-metadata: {name: callers, namespace: shop}
-spec: {rules: [{from: [{source: {` + source + `}}]}]}
+metadata: {name: ` + name + `, namespace: shop}
+spec: {selector: {matchLabels: {` + label + `}}, rules: [{from: [{source: {` + source + `}}]}]}
 `
 }
 
@@ -185,7 +189,7 @@ func (f *federation) policies(t *testing.T) {
 	f.mesh.Apply(callers(`principals: ["isthmus.local/ns/shop/sa/web", "` + federatedDomain + `/ns/shop/sa/web"]`))
 	both := map[*meshtest.Machine]int{f.web1: 200, f.web2.Machine: 200}
 	f.answers(t, "both accounts", both, both)
-	f.mesh.Kubectl("delete", "authorizationpolicy.security.istio.io", "callers", "--namespace=shop")
+	f.mesh.Kubectl("delete", "authorizationpolicy.security.istio.io", "ratings", "details", "--namespace=shop")
 }
 
 // answers waits until details and ratings answer each caller with a status.
