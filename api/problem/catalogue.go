@@ -64,7 +64,7 @@ var (
 		"Have the service's workspace claim a namespace of the cluster in spec.zones"}
 	GatewayNotFound = Problem{"ISM1031", "GatewayNotFound",
 		"A zone is to be entered from others by gateways that are discovered, and there is none with an address.",
-		"Install Istio's east-west gateway in the cluster (a Service labelled istio: eastwestgateway, port 15443, of type LoadBalancer, NodePort or with externalIPs), or write spec.eastWest.addresses"}
+		"Install Istio's east-west gateway in a namespace of the cluster that no workspace claims (a Service labelled istio: eastwestgateway, port 15443, of type LoadBalancer, NodePort or with externalIPs), or write spec.eastWest.addresses"}
 	NameInMesh = Problem{"ISM1035", "NameInMesh",
 		"A ServiceEntry takes a name or an address that is the mesh's own.",
 		"Name hosts outside of the mesh; a service of the mesh is known to callers already"}

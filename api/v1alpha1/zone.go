@@ -89,8 +89,8 @@ const EastWestPort = 15443
 // from others unless it says so here.
 type EastWest struct {
 	// Discover opens a cluster at the east-west gateways that its edge finds: Services labelled
-	// "istio: eastwestgateway" or "topology.istio.io/network", with a port 15443 or named "tls", which have an
-	// address. They are shown in status.cluster.gateways. A zone of machines has nothing to discover.
+	// "istio: eastwestgateway" or "topology.istio.io/network", with a port 15443 or named "tls", in namespaces that no
+	// workspace claims. They are shown in status.cluster.gateways. A zone of machines has nothing to discover.
 	// +optional
 	Discover bool `json:"discover,omitempty"`
 

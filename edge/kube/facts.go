@@ -74,7 +74,8 @@ func (c *Cluster) tellChanged(f *feedpb.Cluster) {
 // named is how many Services without pods are named.
 const named = 20
 
-// count counts what is in claimed namespaces, and finds gateways in all; it returns nil before everything is known.
+// count counts what is in claimed namespaces, and finds gateways in the others: a workspace is not to send the requests of
+// all to a Service of its own. It returns nil before everything is known.
 func (i *inventory) count() *feedpb.Cluster {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -83,11 +84,11 @@ func (i *inventory) count() *feedpb.Cluster {
 	}
 	f := &feedpb.Cluster{Pods: uint32(len(i.known))}
 	for key, s := range i.services.all() {
-		if s.gateway != nil {
-			f.Gateways = append(f.Gateways, i.gateway(key, s))
-		}
 		namespace, _, _ := strings.Cut(key, "/")
 		if i.claims[namespace] == "" {
+			if s.gateway != nil {
+				f.Gateways = append(f.Gateways, i.gateway(key, s))
+			}
 			continue
 		}
 		f.Services++

@@ -48,7 +48,7 @@ func testGateways(t *testing.T, c *cluster.Cluster) {
 		}
 	})
 	z := newZone(t, c, "gw", restricted(t, c))
-	z.SetClaims(nil) // gateways are in nobody's namespace
+	z.SetClaims(nil) // gateways are found in namespaces that nobody claims
 	balanced := &feedpb.ClusterGateway{Namespace: "gw", Name: "balanced", Port: 15443, Selector: map[string]string{"istio": "eastwestgateway"}}
 	z.waitGateway("an address written into the Service", balanced, "192.0.2.7:15443")
 	network := &feedpb.ClusterGateway{Namespace: "gw", Name: "network", Port: 443, Selector: map[string]string{"app": "gw"}}
@@ -69,6 +69,8 @@ func testGateways(t *testing.T, c *cluster.Cluster) {
 	z.waitGateway("any node", nodes, "192.0.2.1:31443")
 	newNode(t, c, "gw-1", "Unknown", `{"type": "InternalIP", "address": "10.9.0.1"}`)
 	z.waitGateway("all, where none is ready", nodes, "10.9.0.1:31443", "10.9.0.3:31443")
+	z.SetClaims(map[string]string{"gw": "shop"})
+	z.waitFacts("none in the namespace of a workspace", func(f *feedpb.Cluster) bool { return len(f.Gateways) == 0 })
 	if told := z.told(); len(told) > 0 {
 		t.Errorf("conditions %v", told)
 	}
