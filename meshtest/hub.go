@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Hub is the hub, on a machine of its own.
@@ -109,7 +110,13 @@ func (w *World) MustRefuse(yaml string, words ...string) {
 // "httproute/reviews" in a workspace.
 func (w *World) Programmed(workspace, object string) {
 	w.t.Helper()
-	if _, err := w.TryKubectl("wait", "--for=condition=Programmed", "--timeout=30s", "--namespace="+workspace, object); err != nil {
+	w.ProgrammedWithin(Patience/2, workspace, object)
+}
+
+// ProgrammedWithin is [World.Programmed] for what takes its time, less than [Patience].
+func (w *World) ProgrammedWithin(patience time.Duration, workspace, object string) {
+	w.t.Helper()
+	if _, err := w.TryKubectl("wait", "--for=condition=Programmed", "--timeout="+patience.String(), "--namespace="+workspace, object); err != nil {
 		status, _ := w.TryKubectl("get", "--namespace="+workspace, object, "--output=jsonpath={.status}")
 		w.t.Fatalf("%v\nits status: %s", err, status)
 	}

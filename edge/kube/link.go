@@ -5,6 +5,8 @@ import (
 	"maps"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/isthmus-mesh/isthmus/edge/kube/istiod"
 )
 
@@ -134,17 +136,31 @@ func (l *link) compare(now time.Time) {
 	}
 }
 
+// questions is how many are asked at once: an istiod that is far away answers them together.
+const questions = 64
+
 // follow asks how far the others are.
 func (l *link) follow(ctx context.Context) error {
-	for id, p := range l.proxies {
-		if l.passage.Sent(id) {
-			continue
+	var behind []string
+	for id := range l.proxies {
+		if !l.passage.Sent(id) {
+			behind = append(behind, id)
 		}
-		at, err := l.stream.At(ctx, p)
-		if err != nil {
+	}
+	pushes := make([]istiod.Push, len(behind))
+	var asking errgroup.Group
+	asking.SetLimit(questions)
+	for i, id := range behind {
+		asking.Go(func() (err error) {
+			pushes[i], err = l.stream.At(ctx, l.proxies[id])
 			return err
-		}
-		l.passage.Saw(id, at)
+		})
+	}
+	if err := asking.Wait(); err != nil {
+		return err
+	}
+	for i, id := range behind {
+		l.passage.Saw(id, pushes[i])
 	}
 	return nil
 }

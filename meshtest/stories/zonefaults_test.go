@@ -160,6 +160,7 @@ func (f *zoneFaults) slowAPI(t *testing.T) {
 		f.mesh.LAN.Delay(f.prod.Machine.Host, f.edge.Host, call)
 		began := time.Now()
 		f.move(t)
+		f.mesh.ProgrammedWithin(50*time.Second, "shop", "httproute/reviews") // everything that is asked takes two seconds
 		f.arrived(t)
 		if took := time.Since(began); took < call {
 			t.Errorf("the change took %v: the API server is not slow", took)
@@ -184,12 +185,14 @@ func (f *zoneFaults) etcdRestarted(t *testing.T) {
 	})
 }
 
-// Proxies keep what they have while istiod is away; what changed meanwhile it reads when it comes.
+// Proxies keep what they have while istiod is away, and nobody says that they have more; what changed meanwhile it reads
+// when it comes.
 func (f *zoneFaults) istiodRestarted(t *testing.T) {
 	f.under(t, func() {
 		f.prod.Istiod.Kill()
 		f.move(t)
-		f.mesh.Programmed("shop", "httproute/reviews") // the cluster's API server has it
+		f.mesh.Says(problem.IstiodSilent.Reason)
+		f.waits(t)
 		f.prod.Istiod.Start()
 		f.prod.WaitIstiod()
 		f.arrived(t)

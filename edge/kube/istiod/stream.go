@@ -48,11 +48,12 @@ type Stream struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when nothing is received any more
 
-	asking  sync.Mutex // one question at a time
 	sending sync.Mutex
-	answers chan *discovery.Resource
 	marks   marks
 	err     error // why it ended; written before done is closed
+
+	mu    sync.Mutex             // guards what follows
+	asked map[string]chan []byte // who waits for a page
 }
 
 // patience is how long an istiod may take to answer: it works while others ask too.
@@ -73,7 +74,7 @@ func Open(ctx context.Context, c Config) (*Stream, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	late := time.AfterFunc(dialling, cancel)
 	defer late.Stop()
-	s := &Stream{conn: conn, cancel: cancel, done: make(chan struct{}), answers: make(chan *discovery.Resource, 1)}
+	s := &Stream{conn: conn, cancel: cancel, done: make(chan struct{}), asked: map[string]chan []byte{}}
 	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+c.Token)
 	if s.stream, err = discovery.NewAggregatedDiscoveryServiceClient(conn).DeltaAggregatedResources(ctx); err == nil {
 		err = s.send(&discovery.DeltaDiscoveryRequest{Node: c.node(), TypeUrl: routesType, ResourceNamesSubscribe: []string{markRoutes}})
@@ -120,10 +121,7 @@ func (s *Stream) receive() {
 func (s *Stream) take(response *discovery.DeltaDiscoveryResponse) error {
 	if response.TypeUrl == debugType {
 		for _, r := range response.Resources {
-			select {
-			case s.answers <- r:
-			default: // nobody waits for it any more
-			}
+			s.answer(r.Name, r.GetResource().GetValue())
 		}
 		return nil // an acknowledgement would be another question
 	}
@@ -131,26 +129,34 @@ func (s *Stream) take(response *discovery.DeltaDiscoveryResponse) error {
 	return s.send(&discovery.DeltaDiscoveryRequest{TypeUrl: response.TypeUrl, ResponseNonce: response.Nonce})
 }
 
-// Ask gets a page of the debug interface, for instance "syncz".
+// Ask gets a page of the debug interface, for instance "syncz". Pages may be asked for at once, each of them by one.
 func (s *Stream) Ask(ctx context.Context, page string) ([]byte, error) {
-	s.asking.Lock()
-	defer s.asking.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	answer := make(chan []byte, 1)
+	s.mu.Lock()
+	s.asked[page] = answer
+	s.mu.Unlock()
 	if err := s.send(&discovery.DeltaDiscoveryRequest{TypeUrl: debugType, ResourceNamesSubscribe: []string{page}}); err != nil {
 		return nil, s.failed(err)
 	}
-	for {
-		select {
-		case answer := <-s.answers:
-			if answer.Name == page { // not one that came too late
-				return answer.GetResource().GetValue(), nil
-			}
-		case <-s.done:
-			return nil, s.failed(nil)
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%s: %w", page, context.Cause(ctx))
-		}
+	select {
+	case text := <-answer:
+		return text, nil
+	case <-s.done:
+		return nil, s.failed(nil)
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%s: %w", page, context.Cause(ctx))
+	}
+}
+
+// answer hands a page to who waits for it; one that comes too late is nobody's.
+func (s *Stream) answer(page string, text []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if answer := s.asked[page]; answer != nil {
+		delete(s.asked, page)
+		answer <- text
 	}
 }
 
