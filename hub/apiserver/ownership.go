@@ -26,27 +26,39 @@ func own(object map[string]any, s *statusSchema, patch map[string]any, apiVersio
 	}
 	written := writtenFields(s.form, status, patch)
 	ours := fieldSet{".": fieldSet{}}
-	var kept []any
+	var others []any
 	for _, e := range entries {
 		entry, _ := e.(map[string]any)
-		set, _ := entry["fieldsV1"].(fieldSet)
-		theirs, _ := set["f:status"].(fieldSet)
-		if entry["manager"] == fieldManager && entry["subresource"] == "status" && entry["operation"] == string(metav1.ManagedFieldsOperationUpdate) {
-			ours = theirs
-			continue
-		}
-		if disown(theirs, written); theirs != nil && len(theirs) == 0 {
-			delete(set, "f:status")
-		}
-		if len(set) > 0 {
-			kept = append(kept, entry)
+		if isOurs(entry) {
+			set, _ := entry["fieldsV1"].(fieldSet)
+			ours, _ = set["f:status"].(fieldSet)
+		} else if !disowned(entry, written) {
+			others = append(others, entry)
 		}
 	}
-	metadata["managedFields"] = append(kept, map[string]any{
+	metadata["managedFields"] = append(others, map[string]any{
 		"manager": fieldManager, "operation": string(metav1.ManagedFieldsOperationUpdate), "subresource": "status",
 		"apiVersion": apiVersion, "time": now.UTC().Format(time.RFC3339),
 		"fieldsType": "FieldsV1", "fieldsV1": fieldSet{"f:status": joined(ours, written, status)},
 	})
+}
+
+// isOurs tells whether an entry of managedFields is that of our own updates of the status.
+func isOurs(entry map[string]any) bool {
+	return entry["manager"] == fieldManager && entry["subresource"] == "status" && entry["operation"] == string(metav1.ManagedFieldsOperationUpdate)
+}
+
+// disowned takes the fields out of an entry, and tells whether it has none left.
+func disowned(entry map[string]any, written fieldSet) bool {
+	set, _ := entry["fieldsV1"].(fieldSet)
+	theirs, ok := set["f:status"].(fieldSet)
+	if !ok {
+		return false
+	}
+	if disown(theirs, written); isBare(theirs) {
+		delete(set, "f:status")
+	}
+	return len(set) == 0
 }
 
 // writtenFields are the fields that the patch left in the status.
@@ -81,11 +93,16 @@ func disown(theirs, ours fieldSet) {
 		if !ok {
 			continue
 		}
-		disown(set, o.(fieldSet))
-		if _, itself := set["."]; len(set) == 0 || itself && len(set) == 1 {
+		if disown(set, o.(fieldSet)); isBare(set) {
 			delete(theirs, name)
 		}
 	}
+}
+
+// isBare tells whether nothing is below a node.
+func isBare(set fieldSet) bool {
+	_, itself := set["."]
+	return len(set) == 0 || itself && len(set) == 1
 }
 
 // fieldsOf are the fields of a value; the form is nil where the schema says nothing.
