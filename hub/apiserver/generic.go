@@ -9,6 +9,7 @@ import (
 	"time"
 
 	noopoteltrace "go.opentelemetry.io/otel/trace/noop"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	crdserver "k8s.io/apiextensions-apiserver/pkg/apiserver"
 	crdoptions "k8s.io/apiextensions-apiserver/pkg/cmd/server/options"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -129,9 +130,9 @@ func setAdmission(c *genericapiserver.RecommendedConfig, clients *clients, ours 
 }
 
 // newServer makes the server of custom resources, which also serves our other groups.
-func newServer(c *genericapiserver.RecommendedConfig, o *options.EtcdOptions) (*crdserver.CustomResourceDefinitions, error) {
+func newServer(c *genericapiserver.RecommendedConfig, o *options.EtcdOptions, definitions []*apiextensionsv1.CustomResourceDefinition) (*crdserver.CustomResourceDefinitions, error) {
 	config := &crdserver.Config{GenericConfig: c, ExtraConfig: crdserver.ExtraConfig{
-		CRDRESTOptionsGetter: crdoptions.NewCRDRESTOptionsGetter(*o, c.ResourceTransformers, c.StorageObjectCountTracker),
+		CRDRESTOptionsGetter: newOneCache(crdoptions.NewCRDRESTOptionsGetter(*o, c.ResourceTransformers, c.StorageObjectCountTracker), definitions),
 		ServiceResolver:      noServices{},
 		AuthResolverWrapper:  webhook.NewDefaultAuthenticationInfoResolverWrapper(nil, nil, c.LoopbackClientConfig, noopoteltrace.NewTracerProvider()),
 	}}

@@ -113,7 +113,7 @@ func (s *Server) build() error {
 	if err := setAdmission(config, s.clients, newAdmitter(owner)); err != nil {
 		return err
 	}
-	if s.api, err = newServer(config, options.RecommendedOptions.Etcd); err != nil {
+	if s.api, err = newServer(config, options.RecommendedOptions.Etcd, definitions); err != nil {
 		return err
 	}
 	return s.install(s.api.GenericAPIServer, config.RuleResolver.(Authorizer), coreStore(config, *options.RecommendedOptions.Etcd))
