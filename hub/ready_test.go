@@ -17,13 +17,21 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/isthmus-mesh/isthmus/api/crd"
+	"github.com/isthmus-mesh/isthmus/api/hubinfo"
 )
 
-// A hub that starts says no at /readyz until every kind is answered from its cache: with the first yes, all are.
+// factsResource is the kind of what tells how to reach the hub.
+var factsResource = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
+
+// A hub that starts says no at /readyz until every kind is answered and it is told how to reach the hub: with the
+// first yes, all is there.
 func TestReadyOnlyWhenEveryKindIsWarm(t *testing.T) {
 	w := newWorld(t)
 	w.apply(mesh)
 	w.apply(route("reviews", "one"))
+	if err := w.client.Resource(factsResource).Namespace(hubinfo.Namespace).Delete(t.Context(), hubinfo.Name, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	w.stop()
 	kinds := everyKind(t)
 	var refused int
@@ -94,7 +102,7 @@ func readiness(config *rest.Config) int {
 	return response.StatusCode
 }
 
-// warm asks the cache for every kind, once.
+// warm asks for every kind, from the cache where there is one, and for the facts, once.
 func warm(ctx context.Context, config *rest.Config, kinds []schema.GroupVersionResource) error {
 	config.QPS = -1
 	client, err := dynamic.NewForConfig(config)
@@ -106,5 +114,6 @@ func warm(ctx context.Context, config *rest.Config, kinds []schema.GroupVersionR
 			return fmt.Errorf("ready, but %s: %w", kind.Resource, err)
 		}
 	}
-	return nil
+	_, err = client.Resource(factsResource).Namespace(hubinfo.Namespace).Get(ctx, hubinfo.Name, metav1.GetOptions{})
+	return err
 }

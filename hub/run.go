@@ -31,29 +31,32 @@ func Run(ctx context.Context, config Config, ready func(Info)) error {
 	if err != nil {
 		return err
 	}
-	primed := make(chan struct{})
+	primed, announced := make(chan struct{}), make(chan struct{})
 	api, err := apiserver.Open(ctx, apiserver.Config{
 		DataDir: config.DataDir, Listen: config.Listen, Advertise: hostsOf(config.Advertise), Etcd: config.Etcd,
-		ReadyChecks: []apiserver.ReadyCheck{{Name: "isthmus-feed", Check: closed(primed)}}, Log: config.Log, Now: config.Now,
+		ReadyChecks: []apiserver.ReadyCheck{
+			{Name: "isthmus-feed", Check: closed(primed, "the intent is not compiled yet")},
+			{Name: "isthmus-facts", Check: closed(announced, "how to reach the hub is not published yet")},
+		}, Log: config.Log, Now: config.Now,
 	})
 	if err != nil {
 		return err
 	}
-	h, err := newHub(config, api, primed)
+	h, err := newHub(config, api, primed, announced)
 	if err != nil {
 		return errors.Join(err, api.Close())
 	}
 	return h.run(ctx, ready)
 }
 
-// closed fails until the channel is closed.
-func closed(primed <-chan struct{}) func() error {
+// closed fails, with what is missing, until the channel is closed.
+func closed(done <-chan struct{}, missing string) func() error {
 	return func() error {
 		select {
-		case <-primed:
+		case <-done:
 			return nil
 		default:
-			return errors.New("the intent is not compiled yet")
+			return errors.New(missing)
 		}
 	}
 }
@@ -63,6 +66,7 @@ type hub struct {
 	config    Config
 	api       *apiserver.Server
 	primed    chan struct{} // closed when edges can be served
+	announced chan struct{} // closed when it is published how to reach the hub
 	root      *identity.Authority
 	listener  net.Listener
 	server    *grpc.Server
@@ -71,8 +75,8 @@ type hub struct {
 	writers   *writers
 }
 
-func newHub(config Config, api *apiserver.Server, primed chan struct{}) (*hub, error) {
-	h := &hub{config: config, api: api, primed: primed}
+func newHub(config Config, api *apiserver.Server, primed, announced chan struct{}) (*hub, error) {
+	h := &hub{config: config, api: api, primed: primed, announced: announced}
 	var err error
 	if h.root, err = openRoot(filepath.Join(config.DataDir, "pki", "root"), config.TrustDomain, config.Now); err != nil {
 		return nil, fmt.Errorf("the root of the mesh: %w", err)
@@ -213,6 +217,7 @@ func (h *hub) announce(ctx context.Context, ready func(Info)) error {
 	if err := publishFacts(ctx, client, facts); err != nil {
 		return unlessOver(ctx, fmt.Errorf("ConfigMap %s/%s: %w", hubinfo.Namespace, hubinfo.Name, err))
 	}
+	close(h.announced)
 	h.config.Log.Info("hub: ready", "api", info.API, "feed", info.Feed)
 	if ready != nil {
 		ready(info)
