@@ -25,8 +25,8 @@ test: ## run every test, with real Envoys; as root also those in network namespa
 	@# One package at a time: whole meshes that must lose no request share no processor with each other.
 	go run ./tools/testrun -count=1 -p 1 -timeout 30m ./...
 
-soak: ## the long forms of the tests that have one: migration and faults between zones; takes half an hour
-	ISTHMUS_SOAK=1 go run ./tools/testrun -count=1 -p 1 -timeout 60m -run '^(TestMigration|TestZoneFaults)$$' ./meshtest/stories
+soak: ## the long forms of the tests that have one: many objects, migration, faults between zones; takes half an hour
+	ISTHMUS_SOAK=1 go run ./tools/testrun -count=1 -p 1 -timeout 60m -run '^(TestObjectsInBulk|TestMigration|TestZoneFaults)$$' ./meshtest ./meshtest/stories
 
 bench: build ## as root: measure and print the tables of docs/benchmarks.md; takes half an hour
 	@# Stock istiod is measured right before us, by the same swarm, so that the two can be compared.

@@ -20,7 +20,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-var bulk = flag.Int("bulk", 1000, "objects that TestObjectsInBulk applies at once")
+var bulk = flag.Int("bulk", Length(1000, 10000), "objects that TestObjectsInBulk applies at once")
 
 // bulkWriters is how many objects are on their way at a time.
 const bulkWriters = 16
