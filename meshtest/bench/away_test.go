@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
+	"github.com/isthmus-mesh/isthmus/compiler/plan"
 	"github.com/isthmus-mesh/isthmus/meshtest"
 	"github.com/isthmus-mesh/isthmus/meshtest/swarm"
 )
@@ -37,9 +38,10 @@ spec:
 // workload, and everything of the callers' zone a round trip away.
 func BenchmarkAway(b *testing.B) {
 	w := meshtest.New(b)
-	here, away := w.Zone("dc1"), w.Zone("dc2")
+	here, away, other := w.Zone("dc1"), w.Zone("dc2"), w.Zone("dc3")
 	w.Apply(awayIntent)
 	enter(w, here)
+	enter(w, other)
 	hub, edge := w.Hub().Machine.Host, away.Edges[0].Machine.Host
 	w.LAN.Delay(hub, edge, *awayDelay/2)
 	w.LAN.Delay(edge, hub, *awayDelay/2)
@@ -49,12 +51,13 @@ func BenchmarkAway(b *testing.B) {
 	b.Cleanup(func() { cancel(); _ = group.Wait() })
 	f := newFlock(ctx, group)
 	service, caller := simulate(b, ctx, w, here, "reviews"), simulate(b, ctx, w, away, "web")
+	simulate(b, ctx, w, other, "reviews") // the last zone is not left out, ill or not
 	f.proxies = append(f.proxies, caller)
 	group.Go(func() error { return caller.Follow(ctx, &f.counters, f.seen) })
 	_, err := f.settle()
 	check(b, err)
 	flip := func(healthy bool) float64 {
-		done, before, began := f.arm(f.proxies, "reviews."+workspace+".mesh", swarm.Endpoints), f.count(), time.Now()
+		done, before, began := f.arm(f.proxies, plan.NearHost(workspace, "reviews"), swarm.Endpoints), f.count(), time.Now()
 		check(b, service.SetHealth(healthy))
 		a, err := f.await(done, before)
 		check(b, err)
