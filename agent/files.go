@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/isthmus-mesh/isthmus/api/problem"
+	"github.com/isthmus-mesh/isthmus/durable"
 )
 
 // folder is the data directory.
@@ -53,38 +54,12 @@ func (f folder) lock() (release func() error, err error) {
 	return file.Close, nil
 }
 
-// replace writes a file as a whole: it is the old one or the new one, whenever the machine dies.
-func replace(path string, content []byte) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp.Name())
-	_, err = temp.Write(content)
-	err = errors.Join(err, temp.Sync(), temp.Close())
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(temp.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
-
 func writeJSON(path string, value any) error {
 	text, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
 		return err
 	}
-	return replace(path, append(text, '\n'))
+	return durable.WriteFile(path, append(text, '\n'))
 }
 
 // Forget deletes everything a machine knows about itself. The agent must not run.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/isthmus-mesh/isthmus/agent/attend"
 	"github.com/isthmus-mesh/isthmus/api/problem"
+	"github.com/isthmus-mesh/isthmus/durable"
 	"github.com/isthmus-mesh/isthmus/identity"
 	"github.com/isthmus-mesh/isthmus/machine/machinepb"
 )
@@ -126,7 +127,7 @@ func pendingKey(path string) (crypto.Signer, []byte, error) {
 	if text, err = identity.EncodeKey(key); err != nil {
 		return nil, nil, err
 	}
-	return key, text, replace(path, text)
+	return key, text, durable.WriteFile(path, text)
 }
 
 // redeem asks the edges in turn until one says yes or no.

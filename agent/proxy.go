@@ -18,6 +18,7 @@ import (
 	"github.com/isthmus-mesh/isthmus/agent/envoy"
 	"github.com/isthmus-mesh/isthmus/agent/relay"
 	"github.com/isthmus-mesh/isthmus/api/problem"
+	"github.com/isthmus-mesh/isthmus/durable"
 	"github.com/isthmus-mesh/isthmus/machine/xds"
 )
 
@@ -154,7 +155,7 @@ func (a *agent) equipRelay() error {
 	}
 	a.relay, err = relay.New(relay.Config{
 		Saved: saved, SaveDelay: saveDelay, Edge: a.edge, Log: a.config.Log,
-		Save:    func(content []byte) error { return replace(a.folder.accepted(), content) },
+		Save:    func(content []byte) error { return durable.WriteFile(a.folder.accepted(), content) },
 		Names:   a.learnNames,
 		Verdict: a.judged,
 		Saves: func(err error) {

@@ -117,29 +117,6 @@ func TestUntilRenewal(t *testing.T) {
 	}
 }
 
-func TestReplaceIsWhole(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "f")
-	for _, text := range []string{"one", "two"} {
-		if err := replace(path, []byte(text)); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := os.ReadFile(path); err != nil || string(got) != text {
-			t.Errorf("%q, %v", got, err)
-		}
-	}
-	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("%v, %v", info.Mode(), err)
-	}
-	if err := replace(filepath.Join(dir, "nowhere", "f"), nil); err == nil {
-		t.Error("written into a folder that is not there")
-	}
-	if left, _ := os.ReadDir(dir); len(left) != 1 {
-		t.Errorf("left behind: %v", left)
-	}
-}
-
 func TestLockIsExclusive(t *testing.T) {
 	f := folder(t.TempDir())
 	release, err := f.lock()

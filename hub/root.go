@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/isthmus-mesh/isthmus/durable"
 	"github.com/isthmus-mesh/isthmus/identity"
 )
 
@@ -61,7 +62,7 @@ func makeRoot(keyFile, certificateFile, trustDomain string, now func() time.Time
 	if err := writeKey(keyFile, key); err != nil {
 		return nil, err
 	}
-	return root, writeFile(certificateFile, identity.EncodeCertificates(root.Roots()))
+	return root, durable.WriteFile(certificateFile, identity.EncodeCertificates(root.Roots()))
 }
 
 func writeKey(file string, key crypto.Signer) error {
@@ -69,19 +70,5 @@ func writeKey(file string, key crypto.Signer) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(file, text)
-}
-
-// writeFile writes a file for this user only, whole or not at all.
-func writeFile(file string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // fails once it is moved, which is well
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), file)
+	return durable.WriteFile(file, text)
 }

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/isthmus-mesh/isthmus/durable"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
@@ -23,14 +24,16 @@ type remembered struct {
 // refused is a conviction; there may be nothing instead.
 type refused struct{ Rejection, Instead []byte }
 
-// remember keeps what is put back, and why. Caller holds mu.
+// remember keeps what is put back, and why, if that is something else than before. Caller holds mu.
 func (c *Cluster) remember() {
-	if c.config.RefusedFile == "" {
+	if c.config.RefusedFile == "" || !c.contained.unsaved {
 		return
 	}
 	if err := c.saveRefused(); err != nil {
 		c.config.Log.Warn("what proxies refuse would be forgotten in a restart", "err", err)
+		return
 	}
+	c.contained.unsaved = false
 }
 
 func (c *Cluster) saveRefused() error {
@@ -57,11 +60,7 @@ func (c *Cluster) saveRefused() error {
 	if err = errors.Join(err, err1); err != nil {
 		return err
 	}
-	fresh := c.config.RefusedFile + ".new"
-	if err := os.WriteFile(fresh, text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(fresh, c.config.RefusedFile)
+	return durable.WriteFile(c.config.RefusedFile, text)
 }
 
 // recall puts back again what proxies refused before a restart, as far as it is still wanted. Caller holds mu.
@@ -88,6 +87,9 @@ func (c *Cluster) recall() {
 			c.contained.keep(was.Name, newWanted(was, c.config.Zone))
 		}
 	}
+	if c.Leading() {
+		c.refusals.retell()
+	}
 	if err != nil {
 		c.config.Log.Warn("what proxies refused before the restart is forgotten", "err", err)
 	}
@@ -98,7 +100,7 @@ func (c *Cluster) recallOne(one refused) error {
 	if err := errors.Join(proto.Unmarshal(one.Rejection, rejection), proto.Unmarshal(one.Instead, instead)); err != nil {
 		return err
 	}
-	if w := c.wanted[rejection.Resource]; w == nil || w.Version != rejection.Version {
+	if w := c.wanted[rejection.Resource]; w != nil && w.Version != rejection.Version || w == nil && instead.Version != rejection.Version {
 		return nil
 	}
 	h := &hold{}
@@ -106,6 +108,6 @@ func (c *Cluster) recallOne(one refused) error {
 		h.instead = newWanted(instead, c.config.Zone)
 	}
 	c.contained.held[rejection.Resource] = h
-	c.refusals.tellOf(rejection)
+	c.refusals.know(rejection)
 	return nil
 }

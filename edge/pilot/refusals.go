@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/isthmus-mesh/isthmus/durable"
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
@@ -103,7 +104,7 @@ func (r *refusals) put(one *refusal) error {
 	if err != nil {
 		return err
 	}
-	return writeAtomically(r.file(name), text)
+	return durable.WriteFile(r.file(name), text)
 }
 
 // drop forgets; the error says that a restart would not.
@@ -132,20 +133,4 @@ func (r *refusals) list() []*feedpb.Rejection {
 func (r *refusals) file(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return filepath.Join(r.dir, hex.EncodeToString(sum[:16])+".json")
-}
-
-// writeAtomically leaves either the old content or the new, also after a power cut.
-func writeAtomically(file string, text []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(file), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name()) // after the rename there is none
-	if _, err = tmp.Write(text); err == nil {
-		err = tmp.Sync()
-	}
-	if err = errors.Join(err, tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), file)
 }

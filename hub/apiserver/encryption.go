@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+
+	"github.com/isthmus-mesh/isthmus/durable"
 )
 
 // encryptionConfig is the API server's own format. Without the provider "identity" nothing that is
@@ -31,5 +33,5 @@ func ensureEncryption(path string) error {
 	}
 	key := make([]byte, 32) // XSalsa20's
 	rand.Read(key)          // never fails
-	return writePrivate(path, fmt.Appendf(nil, encryptionConfig, base64.StdEncoding.EncodeToString(key)))
+	return durable.WriteFile(path, fmt.Appendf(nil, encryptionConfig, base64.StdEncoding.EncodeToString(key)))
 }

@@ -9,6 +9,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/isthmus-mesh/isthmus/durable"
 	"github.com/isthmus-mesh/isthmus/identity"
 )
 
@@ -38,7 +39,7 @@ func (p *pki) writeKubeconfig(path, server string) error {
 	if err != nil {
 		return err
 	}
-	return writePrivate(path, text)
+	return durable.WriteFile(path, text)
 }
 
 func (p *pki) kubeconfigGood(config *clientcmdapi.Config, server string) bool {

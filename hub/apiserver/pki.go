@@ -16,6 +16,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/isthmus-mesh/isthmus/durable"
 	"github.com/isthmus-mesh/isthmus/identity"
 )
 
@@ -83,7 +84,7 @@ func (p *pki) loadKey(name string) (crypto.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return key, writePrivate(p.path(name), text)
+	return key, durable.WriteFile(p.path(name), text)
 }
 
 func newKey() (crypto.Signer, []byte, error) {
@@ -105,7 +106,7 @@ func (p *pki) makeAuthority() error {
 		return err
 	}
 	p.ca = signed
-	return writePrivate(p.path("ca.crt"), p.caPEM())
+	return durable.WriteFile(p.path("ca.crt"), p.caPEM())
 }
 
 func (p *pki) template(name string, life time.Duration) *x509.Certificate {
@@ -152,7 +153,7 @@ func (p *pki) renewServer(hosts []string) error {
 	if err != nil {
 		return err
 	}
-	return writePrivate(p.path("server.crt"), identity.EncodeCertificates([]*x509.Certificate{signed}))
+	return durable.WriteFile(p.path("server.crt"), identity.EncodeCertificates([]*x509.Certificate{signed}))
 }
 
 // fresh says whether this authority signed c and more than a third of its life is left.

@@ -7,9 +7,10 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/isthmus-mesh/isthmus/durable"
 )
 
 // fileFormat counts up when the file's form changes. 1 = first form.
@@ -36,7 +37,7 @@ func (i *Inventory) Save(revision int64) error {
 	if err != nil {
 		return err
 	}
-	return replace(i.config.File, text)
+	return durable.WriteFile(i.config.File, text)
 }
 
 func (i *Inventory) snapshot(revision int64) saved {
@@ -72,19 +73,4 @@ func load(file string) (all saved, err error) {
 		return all, fmt.Errorf("%s has format %d, this version reads %d: start the version that wrote it", file, all.Format, fileFormat)
 	}
 	return all, nil
-}
-
-// replace writes a file beside the old one and moves it in its place.
-func replace(file string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // fails once it is moved, which is well
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), file)
 }
