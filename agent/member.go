@@ -124,8 +124,8 @@ type membership struct {
 	Workload string   `json:"workload"`
 	NodeID   string   `json:"nodeID"`
 	Edges    []string `json:"edges"`
-	// Federated are other trust domains whose identities are accepted, by name: their roots, PEM.
-	Federated map[string]string `json:"federated,omitempty"`
+	// Federated are other trust domains whose identities are accepted, by name: their roots, DER.
+	Federated map[string][][]byte `json:"federated,omitempty"`
 }
 
 // loadMembership reads member.json; the zero value if there is none or it is unreadable, for an edge

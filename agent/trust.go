@@ -1,7 +1,7 @@
 package agent
 
 import (
-	"encoding/pem"
+	"log/slog"
 	"maps"
 	"slices"
 
@@ -16,29 +16,28 @@ func (c *credentials) trust() identity.TrustDomain {
 }
 
 // federated are the trust domains that an edge names, as member.json holds them.
-func federated(domains []*machinepb.TrustDomain) map[string]string {
-	byName := make(map[string]string, len(domains))
+func federated(domains []*machinepb.TrustDomain) map[string][][]byte {
+	byName := make(map[string][][]byte, len(domains))
 	for _, d := range domains {
-		var text []byte
-		for _, der := range d.Roots {
-			text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
-		}
-		byName[d.Name] = string(text)
+		byName[d.Name] = d.Roots
 	}
 	return byName
 }
 
-// federate has Envoy accept identities of other trust domains, and of no more than these. One whose roots cannot be
-// read is left out.
-func (a *agent) federate(byName map[string]string) {
-	var domains []identity.TrustDomain
+// federate has Envoy accept identities of other trust domains, and of no more than these.
+func (a *agent) federate(byName map[string][][]byte) {
+	a.secrets.Federate(readable(byName, a.config.Log))
+}
+
+// readable are the trust domains whose roots can be read, by name.
+func readable(byName map[string][][]byte, log *slog.Logger) (domains []identity.TrustDomain) {
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		roots, err := identity.DecodeCertificates([]byte(byName[name]))
-		if err != nil {
-			a.config.Log.Error("a federated trust domain is not trusted", "domain", name, "err", err)
+		roots, err := identity.ParseCertificates(byName[name])
+		if err != nil || len(roots) == 0 { // Envoy would refuse a trust domain without roots, and all others with it
+			log.Error("a federated trust domain is not trusted", "domain", name, "roots", len(roots), "err", err)
 			continue
 		}
 		domains = append(domains, identity.TrustDomain{Name: name, Roots: roots})
 	}
-	a.secrets.Federate(domains)
+	return domains
 }

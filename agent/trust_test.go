@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/isthmus-mesh/isthmus/agent/sds"
 	"github.com/isthmus-mesh/isthmus/identity"
 	"github.com/isthmus-mesh/isthmus/machine/machinepb"
 )
@@ -23,16 +22,14 @@ func TestTrustIsRemembered(t *testing.T) {
 		t.Fatal(err)
 	}
 	told := federated([]*machinepb.TrustDomain{
-		{Name: "prod-1.example", Roots: [][]byte{root.Certificate().Raw}}, {Name: "broken.example", Roots: [][]byte{{1}}},
+		{Name: "prod-1.example", Roots: [][]byte{root.Certificate().Raw}}, {Name: "broken.example", Roots: [][]byte{{1}}}, {Name: "empty.example"},
 	})
 	file := filepath.Join(t.TempDir(), "member.json")
 	if err := writeJSON(file, membership{Federated: told}); err != nil {
 		t.Fatal(err)
 	}
-	a := &agent{config: Config{Log: slog.New(slog.DiscardHandler)}, secrets: sds.New(slog.New(slog.DiscardHandler))}
-	a.federate(loadMembership(file).Federated)
 	want := identity.TrustDomain{Name: "prod-1.example", Roots: []*x509.Certificate{root.Certificate()}}
-	if got := a.secrets.Federated(); len(got) != 1 || !got[0].Equal(want) {
+	if got := readable(loadMembership(file).Federated, slog.New(slog.DiscardHandler)); len(got) != 1 || !got[0].Equal(want) {
 		t.Errorf("trusts %v", got)
 	}
 }

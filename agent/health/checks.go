@@ -39,7 +39,7 @@ func Parse(text, fallback string) (Check, error) {
 // LocalPort is the port on this machine that a check of this text asks; 0 if it asks elsewhere, or nobody.
 func LocalPort(text, fallback string) uint16 {
 	u, err := parse(text, fallback)
-	if err != nil || text == "none" {
+	if err != nil {
 		return 0
 	}
 	if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && !ip.IsLoopback() {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,7 +16,7 @@ const (
 	requestSize = unix.SizeofNlMsghdr + 56
 )
 
-// Listens asks the kernel whether anybody on this machine listens on a TCP port. The application notices nothing of it, and
+// Listens asks the kernel whether anybody listens on a TCP port at a loopback address of this machine. The application notices nothing of it, and
 // it costs a few microseconds, so that it can be asked far more often than the application.
 func Listens(port uint16) (bool, error) {
 	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
@@ -76,11 +77,22 @@ func among(answer []byte, port uint16) (found, done bool, err error) {
 		case unix.NLMSG_ERROR:
 			return false, false, errDiag
 		}
-		// The port follows four bytes of family, state and timers, in network order.
-		if at := unix.SizeofNlMsghdr + 4; size >= at+2 && binary.BigEndian.Uint16(answer[at:]) == port {
+		// Four bytes of family, state and timers, the port in network order, the other side's, the address.
+		if at := unix.SizeofNlMsghdr + 4; size >= at+20 && binary.BigEndian.Uint16(answer[at:]) == port && isLocal(answer[at-4], answer[at+4:at+20]) {
 			return true, false, nil
 		}
 		answer = answer[min(len(answer), (size+3)&^3):]
 	}
 	return false, false, nil
+}
+
+// isLocal tells whether who listens at an address is reached by a loopback address. A proxy may listen on the same port
+// at the machine's own address.
+func isLocal(family byte, address []byte) bool {
+	if family == unix.AF_INET {
+		address = address[:4]
+	}
+	a, _ := netip.AddrFromSlice(address)
+	a = a.Unmap()
+	return a.IsUnspecified() || a.IsLoopback()
 }

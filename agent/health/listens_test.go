@@ -2,7 +2,10 @@ package health
 
 import (
 	"net"
+	"net/netip"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestListens(t *testing.T) {
@@ -20,6 +23,25 @@ func TestListens(t *testing.T) {
 		}
 		if found, err := Listens(port); found || err != nil {
 			t.Errorf("%s is closed: %v, %v", l.Addr(), found, err)
+		}
+	}
+}
+
+// Who listens at the machine's own address only is not whom a check on this machine asks.
+func TestListensElsewhere(t *testing.T) {
+	for _, c := range []struct {
+		family  byte
+		address string
+		want    bool
+	}{
+		{unix.AF_INET, "127.0.0.1", true}, {unix.AF_INET, "0.0.0.0", true}, {unix.AF_INET, "10.0.0.1", false},
+		{unix.AF_INET6, "::1", true}, {unix.AF_INET6, "::", true}, {unix.AF_INET6, "fd00::1", false},
+		{unix.AF_INET6, "::ffff:127.0.0.1", true}, {unix.AF_INET6, "::ffff:10.0.0.1", false},
+	} {
+		address := make([]byte, 16)
+		copy(address, netip.MustParseAddr(c.address).AsSlice())
+		if got := isLocal(c.family, address); got != c.want {
+			t.Errorf("%s: %v", c.address, got)
 		}
 	}
 }

@@ -96,13 +96,6 @@ func pack(name string, kind protowire.Number, content []byte) xds.Any {
 // inline is envoy.config.core.v3.DataSource with inline_bytes.
 func inline(content []byte) []byte { return xds.AppendBytes(nil, 2, content) }
 
-// Federated are the other trust domains whose identities are accepted.
-func (s *Server) Federated() []identity.TrustDomain {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.federated)
-}
-
 // replace serves secrets, and beside them the roots of the moment. Caller holds mu.
 func (s *Server) replace(secrets map[string]xds.Any) {
 	secrets[RootsName] = trustSecret(s.own, s.federated)
