@@ -66,6 +66,8 @@ The cluster has to trust the mesh as well: isthmus zone trust prints what its is
 	command.Flags().StringVar(&want.domain, "domain", "", "trust domain of the cluster's Istio; default: what its proxies say")
 	command.Flags().StringSliceVar(&want.roots, "root", nil, "SHA-256 fingerprint of a root to trust, hexadecimal")
 	command.Flags().BoolVar(&end, "end", false, "trust the cluster's own roots no more")
+	command.MarkFlagsMutuallyExclusive("end", "root")
+	command.MarkFlagsMutuallyExclusive("end", "domain")
 	form.addTo(command)
 	return command
 }
@@ -147,6 +149,9 @@ func (s shown) accept(want federation) (*v1alpha1.ZoneTrust, error) {
 			return nil, usage("--domain is needed: zone %s shows %d trust domains", s.zone, len(s.domains))
 		}
 		trust.Domain = s.domains[0]
+	}
+	if len(s.domains) > 0 && !slices.Contains(s.domains, trust.Domain) {
+		return nil, fmt.Errorf("zone %s shows no proxies of trust domain %s, but of %s", s.zone, trust.Domain, strings.Join(s.domains, ", "))
 	}
 	for _, wanted := range want.roots {
 		fingerprint := strings.ToLower(strings.ReplaceAll(wanted, ":", ""))

@@ -53,6 +53,9 @@ func TestFederateAcceptsWhatIsNamedAndShown(t *testing.T) {
 	if trust, err := found.accept(federation{roots: []string{one, stranger}}); err == nil {
 		t.Errorf("a root that the cluster does not show is trusted: %v", trust)
 	}
+	if trust, err := found.accept(federation{domain: "prod-l.example", roots: []string{one}}); err == nil {
+		t.Errorf("a trust domain that the cluster does not show is trusted: %v", trust)
+	}
 	twice, err := shownBy(showing(a, "prod-1.example", "cluster.local"))
 	if err != nil {
 		t.Fatal(err)

@@ -65,7 +65,8 @@ trustDomains, or principals.`,
 func neighbours(name string, zones []v1alpha1.Zone, workspaces []v1alpha1.Workspace) []v1alpha1.ZoneTrust {
 	var all []v1alpha1.ZoneTrust
 	for _, z := range zones {
-		if z.Name != name && z.Spec.Trust != nil && slices.ContainsFunc(workspaces, func(w v1alpha1.Workspace) bool { return livesIn(w, name) && livesIn(w, z.Name) }) {
+		share := func(w v1alpha1.Workspace) bool { return w.Spec.NamesZone(name) && w.Spec.NamesZone(z.Name) }
+		if z.Name != name && z.Spec.Trust != nil && slices.ContainsFunc(workspaces, share) {
 			all = append(all, *z.Spec.Trust)
 		}
 	}
@@ -73,13 +74,6 @@ func neighbours(name string, zones []v1alpha1.Zone, workspaces []v1alpha1.Worksp
 		return cmp.Or(strings.Compare(a.Domain, b.Domain), strings.Compare(a.Roots, b.Roots))
 	})
 	return slices.Compact(all)
-}
-
-func livesIn(w v1alpha1.Workspace, zone string) bool {
-	return slices.ContainsFunc(w.Spec.Zones, func(claim string) bool {
-		name, _, _ := strings.Cut(claim, "/")
-		return name == zone
-	})
 }
 
 // istiodValues are of Istio's chart: the roots, and that istiod tells its proxies of them and these listen.

@@ -41,7 +41,7 @@ func unobservable(w *work, ws *v1alpha1.Workspace, field, zone string, named []s
 	case found.Spec.Type != v1alpha1.ZoneKubernetes:
 		f = against(v1alpha1.ConditionAccepted,
 			problem.Invalid.Because("%s: zone %q is one of machines, which is managed or not there; name it in spec.zones", field, zone))
-	case livesIn(ws, zone):
+	case ws.Spec.NamesZone(zone):
 		f = against(v1alpha1.ConditionAccepted,
 			problem.Invalid.Because("%s: zone %q is in spec.zones too, which counts; leave it in one of the two", field, zone))
 	case slices.Contains(named, zone):
@@ -50,14 +50,6 @@ func unobservable(w *work, ws *v1alpha1.Workspace, field, zone string, named []s
 		return nil
 	}
 	return &f
-}
-
-// livesIn is whether spec.zones names a zone.
-func livesIn(ws *v1alpha1.Workspace, zone string) bool {
-	return slices.ContainsFunc(ws.Spec.Zones, func(text string) bool {
-		name, _, _ := strings.Cut(text, "/")
-		return name == zone
-	})
 }
 
 // managed is what remains of a service without the zones that its workspace only observes; nil if nothing does.

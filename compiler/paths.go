@@ -20,7 +20,7 @@ func sendPaths(w *work, all sites) {
 				continue
 			}
 			if domain := trusted.of(all[to].Zone); domain != nil {
-				w.send(key{unit: unitZoneInfo, name: all[from].Zone}, federated{all[to].Zone, domain})
+				w.send(key{unit: unitZoneInfo, name: all[from].Zone}, domain)
 			}
 			for _, g := range all[to].Gateways {
 				w.send(key{unit: unitZoneInfo, name: all[from].Zone}, path{all[to].Zone, g.String()})

@@ -191,7 +191,7 @@ func zoneInfo(w *work) any {
 	var claims []namespaceClaim
 	var edges []*feedpb.ZoneEdge
 	var paths []path
-	var domains []federated
+	var domains []*trustDomain
 	for m := range w.members() {
 		switch m := m.(type) {
 		case namespaceClaim:
@@ -204,7 +204,7 @@ func zoneInfo(w *work) any {
 			}
 		case path:
 			paths = append(paths, m)
-		case federated:
+		case *trustDomain:
 			domains = append(domains, m)
 		case string:
 			workspaces = append(workspaces, m)
@@ -216,7 +216,7 @@ func zoneInfo(w *work) any {
 	slices.Sort(workspaces)
 	info := &feedpb.ZoneInfo{Name: zone.Name, Region: zone.Spec.Locality.Region, Zone: zone.Spec.Locality.Zone,
 		Network: zone.Spec.Network, Workspaces: workspaces, Type: string(zone.Spec.Type), Edges: edges, Paths: toPaths(paths),
-		Trust: trustOf(w).of(zone.Name).message(), Federated: toDomains(domains)}
+		Trust: trustOf(w).of(zone.Name).message(), Federated: federated(domains)}
 	slices.SortFunc(claims, func(a, b namespaceClaim) int { return strings.Compare(a.namespace, b.namespace) })
 	for _, c := range claims {
 		info.Claims = append(info.Claims, &feedpb.Claim{Namespace: c.namespace, Workspace: c.workspace})

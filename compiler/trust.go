@@ -110,18 +110,13 @@ func contested(domain *trustDomain, mesh, holder string, accepted map[string]*tr
 	return nil
 }
 
-// federated is a trust domain of another zone.
-type federated struct {
-	zone   string
-	domain *trustDomain
-}
-
-// toDomains sorts trust domains by name; several workspaces and zones may have sent the same.
-func toDomains(all []federated) (out []*feedpb.TrustDomain) {
-	slices.SortFunc(all, func(a, b federated) int { return strings.Compare(a.domain.name, b.domain.name) })
-	for _, f := range all {
-		if len(out) == 0 || out[len(out)-1].Name != f.domain.name {
-			out = append(out, f.domain.message())
+// federated are trust domains of other zones as edges hear of them, by name; several workspaces and zones may have sent
+// the same.
+func federated(all []*trustDomain) (out []*feedpb.TrustDomain) {
+	slices.SortFunc(all, func(a, b *trustDomain) int { return strings.Compare(a.name, b.name) })
+	for _, d := range all {
+		if len(out) == 0 || out[len(out)-1].Name != d.name {
+			out = append(out, d.message())
 		}
 	}
 	return out

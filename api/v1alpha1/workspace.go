@@ -1,6 +1,11 @@
 package v1alpha1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // Workspace is one team's part of the mesh. It owns the hub namespace of the same
 // name: the team's services, routes and policies live there, and its workloads
@@ -62,6 +67,14 @@ type WorkspaceSpec struct {
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=256
 	Imports []string `json:"imports,omitempty"`
+}
+
+// NamesZone is whether Zones names a zone, with a namespace of it or without.
+func (s *WorkspaceSpec) NamesZone(zone string) bool {
+	return slices.ContainsFunc(s.Zones, func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "/")
+		return name == zone
+	})
 }
 
 // WorkspaceList is a list of workspaces.

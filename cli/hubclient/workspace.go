@@ -3,7 +3,6 @@ package hubclient
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,20 +40,11 @@ func (c *Client) EnsureWorkspace(ctx context.Context, request TokenRequest) (mad
 
 func (c *Client) checkWorkspace(ctx context.Context, name, zone string) error {
 	w, err := get[v1alpha1.Workspace](ctx, c.dynamic.Resource(workspaces), name)
-	if err != nil || livesIn(w, zone) {
+	if err != nil || len(w.Spec.Zones) == 0 || w.Spec.NamesZone(zone) {
 		return err
 	}
 	return problem.ZoneNotClaimed.Because("workspace %[1]s does not live in zone %[2]s; to let it: "+
 		`isthmus patch workspace %[1]s --type json -p '[{"op":"add","path":"/spec/zones/-","value":"%[2]s"}]'`, name, zone)
-}
-
-func livesIn(w v1alpha1.Workspace, zone string) bool {
-	for _, entry := range w.Spec.Zones {
-		if z, _, _ := strings.Cut(entry, "/"); z == zone {
-			return true
-		}
-	}
-	return len(w.Spec.Zones) == 0
 }
 
 func (c *Client) createWorkspace(ctx context.Context, name, zone string) error {
