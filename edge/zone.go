@@ -155,8 +155,7 @@ func (z *zone) forget(name string) {
 		z.tokens.Remove(name)
 	}
 	if isZoneInfo(name) {
-		z.facts.Store(&feedpb.ZoneInfo{Name: z.name})
-		z.learned = false
+		z.know(&feedpb.ZoneInfo{Name: z.name}, false)
 	}
 	z.readable(name, nil)
 }
@@ -202,13 +201,19 @@ func (z *zone) learn(r *feedpb.Resource) error {
 	if err := readableTrust(info); err != nil {
 		return fmt.Errorf("%s: %w", r.Name, err)
 	}
-	old := z.facts.Swap(info)
-	z.learned = true
-	for _, tell := range z.told {
-		tell(info)
-	}
+	old := z.know(info, true)
 	if z.pilot.Load() != nil && (old.Network != info.Network || old.Region != info.Region || old.Zone != info.Zone) {
 		z.conditions.set("Place", problem.ZoneMoved.Because("zone %s is now in region %q, zone %q, network %q", z.name, info.Region, info.Zone, info.Network))
 	}
 	return nil
+}
+
+// know has all who follow the facts know them, and returns what they were; learned is whether the hub said them. Caller
+// holds mu.
+func (z *zone) know(info *feedpb.ZoneInfo, learned bool) (old *feedpb.ZoneInfo) {
+	old, z.learned = z.facts.Swap(info), learned
+	for _, tell := range z.told {
+		tell(info)
+	}
+	return old
 }

@@ -52,7 +52,6 @@ func (p *Pilot) serve() {
 	s.RequestRateLimit = rate.NewLimiter(rate.Inf, 1)
 	s.Authenticators = []istiosecurity.Authenticator{authenticator{}}
 	s.ProxyNeedsPush = p.needsPush
-	s.JwtKeyResolver.PushFunc = p.pushAll
 	generate := newSharing(core.NewConfigGenerator(s.Cache), p.streams, p.store)
 	p.sharing = generate
 	s.Generators = map[string]model.XdsResourceGenerator{
@@ -105,15 +104,8 @@ func (p *Pilot) push(changed sets.Set[model.ConfigKey], reason model.TriggerReas
 	p.send(&model.PushRequest{ConfigsUpdated: changed, Reason: model.NewReasonStats(reason)})
 }
 
-// pushAll sends all proxies everything anew, of which only differences leave the edge.
+// pushAll sends all proxies everything anew, of which only differences leave the edge. Caller holds mu.
 func (p *Pilot) pushAll() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.resend()
-}
-
-// resend is pushAll. Caller holds mu.
-func (p *Pilot) resend() {
 	p.send(&model.PushRequest{Forced: true, Reason: model.NewReasonStats(model.GlobalUpdate)})
 }
 

@@ -149,7 +149,7 @@ func (p *Pilot) Federate(domains []string) {
 	}
 	p.federated = domains
 	p.mesh.Set(&meshwatcher.MeshConfigResource{MeshConfig: meshConfig(p.trustDomain, domains)})
-	p.resend()
+	p.pushAll()
 }
 
 // unknownExplicit tells whether one of them needs listeners that were never rendered. Caller holds mu.

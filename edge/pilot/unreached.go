@@ -1,6 +1,7 @@
 package pilot
 
 import (
+	"slices"
 	"strconv"
 
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
@@ -10,6 +11,7 @@ import (
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/anypb"
 	"istio.io/istio/pilot/pkg/util/protoconv"
 )
 
@@ -50,6 +52,9 @@ func both(a, b *accesslogv3.AccessLogFilter) *accesslogv3.AccessLogFilter {
 	}}
 }
 
+// unreachedField is unreached on the wire, where what is appended is merged: every listener of every proxy comes by.
+var unreachedField = protoconv.MessageToAny(&hcmv3.HttpConnectionManager{LocalReplyConfig: unreached}).Value
+
 // tellUnreached makes the listeners by which a proxy is called say when the application was not reached.
 func tellUnreached(all []*listenerv3.Listener) {
 	for _, l := range all {
@@ -58,9 +63,9 @@ func tellUnreached(all []*listenerv3.Listener) {
 		}
 		for _, chain := range l.FilterChains {
 			for _, filter := range chain.Filters {
-				if hcm := httpManager(filter); hcm != nil {
-					hcm.LocalReplyConfig = unreached
-					filter.ConfigType = &listenerv3.Filter_TypedConfig{TypedConfig: protoconv.MessageToAny(hcm)}
+				if hcm := filter.GetTypedConfig(); hcm.MessageIs((*hcmv3.HttpConnectionManager)(nil)) {
+					told := &anypb.Any{TypeUrl: hcm.TypeUrl, Value: slices.Concat(hcm.Value, unreachedField)}
+					filter.ConfigType = &listenerv3.Filter_TypedConfig{TypedConfig: told}
 				}
 			}
 		}

@@ -130,10 +130,7 @@ func (r *Roster) wait(ctx context.Context, s *session) error {
 }
 
 func (r *Roster) answer(s *session) *machinepb.AttendResponse {
-	a := &machinepb.AttendResponse{Workload: s.name, Edges: r.config.Edges(), Lease: durationpb.New(r.config.Lease)}
-	if r.config.Federated != nil {
-		a.Federated = r.config.Federated()
-	}
+	a := &machinepb.AttendResponse{Workload: s.name, Edges: r.config.Edges(), Federated: r.config.Federated(), Lease: durationpb.New(r.config.Lease)}
 	if w := r.get(s.name); w != nil {
 		a.NodeId, a.Warning = r.config.NodeID(w), w.warning()
 	}

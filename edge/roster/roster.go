@@ -16,7 +16,7 @@ import (
 	"github.com/isthmus-mesh/isthmus/machine/machinepb"
 )
 
-// Config is what a [Roster] needs; all fields but Probe, Federated and Metrics are required.
+// Config is what a [Roster] needs; all fields but Probe and Metrics are required.
 type Config struct {
 	Zone admission.Zone
 	// Journal is where the table is kept.
@@ -33,7 +33,7 @@ type Config struct {
 	Saved func(error)
 	// Edges are the addresses of the zone's edges.
 	Edges func() []string
-	// Federated are other trust domains whose identities the zone's proxies accept; nil means none.
+	// Federated are other trust domains whose identities the zone's proxies accept.
 	Federated func() []*machinepb.TrustDomain
 	// Lease is how long a workload without an agent is believed in when nothing can be found out of it, and how often it
 	// is probed; Forget is how long its proxy may be unreachable until it is forgotten.

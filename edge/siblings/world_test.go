@@ -84,8 +84,9 @@ func (e *edge) start(l net.Listener) {
 		Zone: admission.Zone{Name: "dc1", TrustDomain: Domain}, Journal: j, Publish: func([]*roster.Workload, []string) {},
 		NodeID: func(w *roster.Workload) string { return w.Name }, Settle: func(ctx context.Context) error { return e.siblings.Settle(ctx) },
 		Report: func(*feedpb.ReportRequest) {}, Saved: func(err error) { Check(w.t, err) },
-		Edges: func() []string { return append([]string{e.address}, e.siblings.Addresses()...) },
-		Lease: lease, Forget: time.Hour, Probe: w.probe, Now: time.Now, Refusals: refusals, Log: Log(w.t), Metrics: prometheus.NewRegistry(),
+		Edges:     func() []string { return append([]string{e.address}, e.siblings.Addresses()...) },
+		Federated: func() []*machinepb.TrustDomain { return nil },
+		Lease:     lease, Forget: time.Hour, Probe: w.probe, Now: time.Now, Refusals: refusals, Log: Log(w.t), Metrics: prometheus.NewRegistry(),
 	})
 	Check(w.t, err)
 	self := w.Edge("dc1", e.name)

@@ -352,7 +352,7 @@ type AttendResponse struct {
 	Left bool `protobuf:"varint,4,opt,name=left,proto3" json:"left,omitempty"`
 	// What is wrong with the registration, in words; empty when nothing is.
 	Warning string `protobuf:"bytes,5,opt,name=warning,proto3" json:"warning,omitempty"`
-	// How long the edge keeps an absent agent's workload without looking after it.
+	// How long the edge believes in an absent agent's workload when nothing can be found out of it.
 	Lease *durationpb.Duration `protobuf:"bytes,6,opt,name=lease,proto3" json:"lease,omitempty"`
 	// Trust domains other than the mesh's whose identities the zone's proxies accept, all of them.
 	Federated     []*TrustDomain `protobuf:"bytes,7,rep,name=federated,proto3" json:"federated,omitempty"`
