@@ -34,27 +34,12 @@ func newAdmitter(w *workspaces) *admitter {
 	return &admitter{Handler: admission.NewHandler(admission.Create, admission.Update, admission.Delete), workspaces: w}
 }
 
-// Admit makes sure that the namespace of a new object is there if it belongs to a workspace, and that
-// a status is written to the object it is meant for.
+// Admit makes sure that the namespace of a new object is there if it belongs to a workspace.
 func (a *admitter) Admit(ctx context.Context, r admission.Attributes, _ admission.ObjectInterfaces) error {
-	if r.GetSubresource() == "status" {
-		return sameObject(r)
-	}
-	return a.ensureNamespace(ctx, r)
-}
-
-// sameObject refuses a status with the uid of another object, as it is refused for the object itself;
-// the custom resource server ignores what is in the metadata.
-func sameObject(r admission.Attributes) error {
-	written, err := meta.Accessor(r.GetObject())
-	if err != nil {
-		return nil // no metadata, no uid
-	}
-	stored, err := meta.Accessor(r.GetOldObject())
-	if err != nil || written.GetUID() == stored.GetUID() {
+	if r.GetSubresource() != "" {
 		return nil
 	}
-	return anotherObject(r.GetResource().GroupResource(), r.GetName(), stored.GetUID(), written.GetUID())
+	return a.ensureNamespace(ctx, r)
 }
 
 // anotherObject says that the object of a name is not the one that was meant.
