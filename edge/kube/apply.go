@@ -35,6 +35,7 @@ func (c *Cluster) Apply(revision int64, upserts []*feedpb.Resource, removed []st
 	}
 	c.opened = true
 	names = append(names, c.keepNeeded()...)
+	c.remember()
 	c.progress.take(revision, names)
 	c.mu.Unlock()
 	c.advance()
@@ -63,7 +64,6 @@ func (c *Cluster) inherit(w *wanted) bool {
 func (c *Cluster) note(name string) {
 	if c.receipts != nil && c.opened && c.contained.note(name, c.now(name)) {
 		c.refusals.resolve(name)
-		c.remember()
 	}
 }
 

@@ -51,6 +51,13 @@ func (c *collisions) end(resource string) bool {
 	return was
 }
 
+// clear forgets all: who leads next tells them again.
+func (c *collisions) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.told)
+}
+
 // collide tells both sides that an object of others is in the way. It returns when to try again to tell the other one; 0
 // if that is done, or can never be.
 func (c *Cluster) collide(ctx context.Context, w *wanted, l *live) time.Duration {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/sets"
+
 	"github.com/isthmus-mesh/isthmus/api/problem"
 )
 
@@ -15,15 +17,17 @@ const forbearance = 3 * time.Second
 
 // complain tells which proxies do not answer or refuse something, and which istiods do not answer.
 func (s *survey) complain(v view) {
-	s.cluster.faults.say(placeProxies, s.unanswered(v))
-	s.cluster.faults.say(placeRefusals, refusedBy(v))
-	s.cluster.faults.say(placeIstiods, s.unreached())
+	tell := s.cluster.config.Events.Condition
+	tell(placeProxies, s.unanswered(v))
+	tell(placeRefusals, refusedBy(v))
+	tell(placeIstiods, s.unreached())
 }
 
 // unanswered names the proxies that are behind for long, and refuse nothing.
 func (s *survey) unanswered(v view) *problem.Error {
 	now := s.now()
-	maps.DeleteFunc(s.unseen, func(name string, _ time.Time) bool { return !slices.Contains(v.behind, name) })
+	behind := sets.New(v.behind...)
+	maps.DeleteFunc(s.unseen, func(name string, _ time.Time) bool { return !behind.Has(name) })
 	var silent []string
 	for _, name := range v.behind {
 		if s.unseen[name].IsZero() {
@@ -64,7 +68,7 @@ func (s *survey) unreached() *problem.Error {
 		return problem.IstiodSilent.Because("no pod of namespace %s has the label app=%s", s.account.Namespace, istiodLabel)
 	}
 	for _, address := range slices.Sorted(maps.Keys(s.links)) {
-		if l := s.links[address]; l.stream == nil && l.ready && s.now().Sub(l.since) > forbearance {
+		if l := s.links[address]; !l.answered && l.ready && s.now().Sub(l.since) > forbearance {
 			return problem.IstiodSilent.Because("%s: %v", address, l.err)
 		}
 	}

@@ -41,6 +41,7 @@ func (k *containment) note(name string, old *wanted) (pardoned bool) {
 	if h := k.held[name]; h != nil {
 		old, pardoned = h.instead, true
 		delete(k.held, name)
+		k.unsaved = true
 		k.generation++
 	}
 	if _, known := k.changed[name]; !known {
@@ -64,6 +65,15 @@ func (w *wanted) again() *wanted {
 		return nil
 	}
 	return &wanted{Resource: w.Resource, id: w.id, body: w.body, hash: w.hash, origins: w.origins, err: w.err}
+}
+
+// takeOver begins a term: what changed while another edge led has no "before" here, and what is known to be refused is
+// told from now on.
+func (c *Cluster) takeOver() {
+	c.mu.Lock()
+	clear(c.contained.changed)
+	c.mu.Unlock()
+	c.refusals.retell()
 }
 
 // now is what should be in the cluster under a name; nil for nothing. Caller holds mu.
@@ -128,6 +138,7 @@ func (c *Cluster) verdict(generation int, changes map[string]*wanted, refusal *a
 		touched = append(touched, c.keepNeeded()...)
 		c.progress.take(c.progress.newest(), touched)
 	}
+	c.remember()
 	c.mu.Unlock()
 	for _, name := range touched {
 		c.enqueue(name)
@@ -200,9 +211,6 @@ func (c *Cluster) goOn(refusal *accusation) (touched []string) {
 	for _, one := range convicted {
 		c.convict(one)
 	}
-	if len(convicted) > 0 {
-		c.remember()
-	}
 	for _, name := range trying {
 		delete(k.held, name)
 		if w := c.wanted[name]; w != nil {
@@ -238,8 +246,13 @@ func (c *Cluster) acquit(names []string) []string {
 // convict keeps a change put back and tells its intent why. Caller holds mu.
 func (c *Cluster) convict(one conviction) {
 	delete(c.contained.changed, one.name)
+	c.contained.unsaved = true
 	c.config.Log.Warn("a proxy refuses an object; it stays as it was", "proxy", one.proxy, "object", one.name, "words", one.words)
-	if w := c.wanted[one.name]; w != nil {
+	w := c.wanted[one.name]
+	if w == nil {
+		w = c.contained.held[one.name].instead // it is refused to take it away
+	}
+	if w != nil {
 		c.refusals.tellOf(&feedpb.Rejection{Resource: one.name, Version: w.Version, Origins: w.Origins, Proxy: one.proxy, Message: one.words})
 	}
 }
@@ -252,12 +265,17 @@ type target struct {
 	changes map[string]*wanted
 }
 
-// target is what a passage should be about now, and whether it is better to wait: what is put back, or tried, is not in
-// the cluster yet.
-func (c *Cluster) target() (now target, wait bool) {
+// target is what a passage should be about now, if what it is about is outdated: told is what would be next, and whether it
+// is better to wait because what is put back, or tried, is not in the cluster yet.
+func (c *Cluster) target(outdated func(told target, wait bool) bool) (next target, is bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return target{c.progress.applied, c.contained.generation, c.changes()}, !c.progress.whole()
+	next = target{revision: c.progress.applied, generation: c.contained.generation}
+	if !outdated(next, !c.progress.whole()) {
+		return next, false
+	}
+	next.changes = c.changes()
+	return next, true
 }
 
 // onTrial is whether what proxies have is not what was asked for, and nobody was told yet.

@@ -17,7 +17,6 @@ type faults struct {
 
 	mu     sync.Mutex
 	places map[string]*place
-	said   map[string]string
 }
 
 // place has one sufferer whose words are told, so that a thousand of them are no thousand reports.
@@ -71,21 +70,6 @@ func (f *faults) set(where, who string, err *problem.Error) {
 		delete(p.sufferers, who)
 	}
 	f.speak(where, p)
-}
-
-// say tells what is wrong with a place that has one voice, if that is news; nil means nothing is.
-func (f *faults) say(where string, err *problem.Error) {
-	text := ""
-	if err != nil {
-		text = err.Error()
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.said[where] == text {
-		return
-	}
-	f.said[where] = text
-	f.tell(where, err)
 }
 
 // speak chooses another speaker if the last one suffers no more. Caller holds mu, which orders what is told.

@@ -20,8 +20,8 @@ const redial = 2 * time.Second
 // istiods are the addresses of all istiods that run in a namespace, and whether they are ready.
 func (c *Cluster) istiods(namespace string) map[string]bool {
 	found := map[string]bool{}
-	for _, p := range c.inventory.pods.all() {
-		if p.namespace == namespace && p.labels["app"] == istiodLabel && len(p.addresses) > 0 && !p.ended {
+	for _, p := range c.inventory.pods.some(func(p *pod) bool { return p.namespace == namespace && p.labels["app"] == istiodLabel }) {
+		if len(p.addresses) > 0 && !p.ended {
 			found[net.JoinHostPort(p.addresses[0], strconv.Itoa(istiod.Port))] = p.ready
 		}
 	}
@@ -69,8 +69,9 @@ func (s *survey) storing() bool {
 // reach begins a conversation if there is none, not too often.
 func (l *link) reach(ctx context.Context, s *survey) {
 	if l.stream != nil && (l.err != nil || !l.stream.Alive()) {
-		l.drop()
-		l.since = s.now()
+		if l.drop(); l.answered {
+			l.answered, l.since = false, s.now()
+		}
 	}
 	if l.stream != nil || s.now().Sub(l.dialled) < redial {
 		return

@@ -22,6 +22,8 @@ type keeping struct {
 	needs map[string]map[string]bool
 	// made are changed objects with what is kept of them, by name.
 	made map[string]*wanted
+	// unsaved is whether what is put back or kept is something else than what is remembered.
+	unsaved bool
 }
 
 func newKeeping(zone string) keeping {
@@ -32,7 +34,7 @@ func newKeeping(zone string) keeping {
 func (k *keeping) keep(name string, was *wanted) {
 	kind, _, _ := strings.Cut(name, "/")
 	if was != nil && k.kept[name] == nil && (kind == "DestinationRule" || kind == "ServiceEntry") {
-		k.kept[name] = was
+		k.kept[name], k.unsaved = was, true
 	}
 }
 
@@ -45,8 +47,9 @@ func (k *keeping) heldChanged(held map[string]*hold) []string {
 			k.need(h.instead)
 		}
 	}
-	if len(held) == 0 {
+	if len(held) == 0 && len(k.kept) > 0 {
 		clear(k.kept)
+		k.unsaved = true
 	}
 	return touched
 }

@@ -93,6 +93,13 @@ func TestKeepDestinations(t *testing.T) {
 		t.Errorf("subsets %q after another change", got)
 	}
 	c.pass(nil)
+	c.restart()
+	c.send(10, "VirtualService/x/h", "2", leadsTo("h", "b"))
+	c.send(10, "DestinationRule/x/h", "5", subsets("h", "c"))
+	if got := c.subsetsNow(); got != "c a" {
+		t.Errorf("subsets %q after another restart", got)
+	}
+	c.pass(nil)
 	c.send(11, "VirtualService/x/h", "4", leadsTo("h", "d")) // another try, which is refused too
 	c.send(12, "DestinationRule/x/h", "4", subsets("h", "d"))
 	c.pass(nil)

@@ -125,7 +125,7 @@ func New(config Config) (*Cluster, error) {
 		config.Lease = 15 * time.Second
 	}
 	c := &Cluster{config: config, objects: map[string]*table[live]{}, facts: &facts{}, wanted: map[string]*wanted{}}
-	c.faults = &faults{tell: config.Events.Condition, places: map[string]*place{}, said: map[string]string{}}
+	c.faults = &faults{tell: config.Events.Condition, places: map[string]*place{}}
 	c.rejections = &rejections{tell: config.Events.Rejected, byResource: map[string]*feedpb.Rejection{}}
 	c.collisions = &collisions{told: map[string]string{}}
 	c.refusals = &rejections{tell: config.Events.Rejected, byResource: map[string]*feedpb.Rejection{}}

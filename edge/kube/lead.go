@@ -59,6 +59,7 @@ func (c *Cluster) candidate(ctx context.Context) error {
 // standDown forgets what the edge that leads now has of its own.
 func (c *Cluster) standDown() {
 	c.rejections.clear()
+	c.collisions.clear()
 	if c.receipts == nil {
 		return
 	}
@@ -67,6 +68,7 @@ func (c *Cluster) standDown() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.contained = newContainment(c.config.Zone)
+	c.contained.unsaved = true
 	c.remember()
 }
 

@@ -12,12 +12,13 @@ import (
 
 // link is what is known of one istiod, and what of the survey's revision.
 type link struct {
-	address string
-	ready   bool           // its pod is
-	stream  *istiod.Stream // nil while it does not answer
-	err     error          // why it does not, or will be asked anew
-	since   time.Time      // it is known, or silent
-	dialled time.Time
+	address  string
+	ready    bool           // its pod is
+	stream   *istiod.Stream // nil while it does not answer
+	err      error          // why it does not, or will be asked anew
+	since    time.Time      // it is known, or silent
+	answered bool           // it has answered since it was reached
+	dialled  time.Time
 
 	// stored is whether it has the revision in store, needs the first mark that was written after that.
 	stored bool
@@ -63,7 +64,9 @@ func (l *link) advance(ctx context.Context, s *survey, counted func(namespace, n
 	if l.stream == nil {
 		return
 	}
-	if l.err = l.store(ctx, s); l.err != nil || !l.stored {
+	l.err = l.store(ctx, s)
+	l.answered = l.answered || l.err == nil
+	if l.err != nil || !l.stored {
 		return
 	}
 	if seen, _ := l.seen(s.writer); l.passage == nil && seen < l.needs {
@@ -148,7 +151,7 @@ func (l *link) follow(ctx context.Context) error {
 		}
 	}
 	pushes := make([]istiod.Push, len(behind))
-	var asking errgroup.Group
+	asking, ctx := errgroup.WithContext(ctx) // one that does not answer is not waited for by all
 	asking.SetLimit(questions)
 	for i, id := range behind {
 		asking.Go(func() (err error) {

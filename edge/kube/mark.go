@@ -23,13 +23,16 @@ func (s *survey) writeMark(ctx context.Context) {
 	if err == nil {
 		err = s.cluster.writeOwn(ctx, "VirtualService", s.account.Namespace, next.Route())
 	}
-	s.cluster.faults.note("VirtualService", "mark", err, true)
+	s.cluster.noteMark(err)
 	if err != nil {
 		s.entered = false
 		return
 	}
 	s.mark = next.Number
 }
+
+// noteMark notes how it went to write a mark.
+func (c *Cluster) noteMark(err error) { c.faults.note("VirtualService", "mark", err, true) }
 
 // enter writes what the mark is hung on, once.
 func (s *survey) enter(ctx context.Context) error {

@@ -39,8 +39,8 @@ func (c *Cluster) gatewayNamespaces() map[string]bool {
 // expected are the proxies that should be connected to some istiod: those of pods that are ready.
 func (c *Cluster) expected(counted func(namespace, name string) bool) []string {
 	var names []string
-	for _, p := range c.inventory.pods.all() {
-		if p.proxied && p.ready && counted(p.namespace, p.name) {
+	for _, p := range c.inventory.pods.some(func(p *pod) bool { return p.proxied && p.ready }) {
+		if counted(p.namespace, p.name) {
 			names = append(names, c.inventory.proxyName(p.namespace, p.name))
 		}
 	}

@@ -37,6 +37,7 @@ func (c *Cluster) term(ctx context.Context) {
 	}
 	q := newQueue()
 	c.queue.Store(q)
+	c.takeOver()
 	c.retell()
 	c.enqueueAll()
 	c.inventory.open()

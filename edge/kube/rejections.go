@@ -24,6 +24,20 @@ func (r *rejections) put(w *wanted, why *problem.Error) {
 	r.tellOf(&feedpb.Rejection{Resource: w.Name, Version: w.Version, Origins: w.Origins, Message: why.Message()})
 }
 
+// know notes that a resource is refused, and tells nobody yet.
+func (r *rejections) know(one *feedpb.Rejection) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.byResource[one.Resource] = one
+}
+
+// retell tells all anew.
+func (r *rejections) retell() {
+	for _, one := range r.list() {
+		r.tell(one)
+	}
+}
+
 func (r *rejections) tellOf(one *feedpb.Rejection) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

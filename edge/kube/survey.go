@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/sets"
 )
 
 // survey follows one revision after another through the istiods. Its fields belong to the goroutine that looks.
@@ -65,8 +67,8 @@ func (s *survey) look(ctx context.Context) time.Duration {
 
 // aim turns to a newer revision, when the one before has arrived or takes long, and at once to what is put back.
 func (s *survey) aim() {
-	next, wait := s.cluster.target()
-	if !s.outdated(next, wait) {
+	next, is := s.cluster.target(s.outdated)
+	if !is {
 		return
 	}
 	s.target = next
@@ -145,8 +147,9 @@ func (s *survey) end() {
 		l.drop()
 	}
 	for _, place := range []string{placeProxies, placeRefusals, placeIstiods} {
-		s.cluster.faults.say(place, nil)
+		s.cluster.config.Events.Condition(place, nil)
 	}
+	s.cluster.noteMark(nil)
 }
 
 // each does something with all links at once.
@@ -198,7 +201,8 @@ func (s *survey) view(counted func(namespace, name string) bool) (view, map[stri
 			there[name] = true
 		}
 	}
-	v.current = slices.DeleteFunc(v.current, func(name string) bool { return slices.Contains(v.behind, name) })
+	behind := sets.New(v.behind...)
+	v.current = slices.DeleteFunc(v.current, behind.Has)
 	return v, there
 }
 

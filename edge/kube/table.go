@@ -42,14 +42,19 @@ func (t *table[T]) get(key string) *T {
 }
 
 // all are the rows now.
-func (t *table[T]) all() map[string]*T {
+func (t *table[T]) all() map[string]*T { return t.some(func(*T) bool { return true }) }
+
+// some are the rows now that are as asked for.
+func (t *table[T]) some(which func(*T) bool) map[string]*T {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	all := make(map[string]*T, len(t.rows))
+	some := map[string]*T{}
 	for key, r := range t.rows {
-		all[key] = r.value
+		if which(r.value) {
+			some[key] = r.value
+		}
 	}
-	return all
+	return some
 }
 
 // versions are those of the rows now that are as asked for.

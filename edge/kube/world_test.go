@@ -46,7 +46,6 @@ type zone struct {
 	rejected    map[string]*feedpb.Rejection
 	resolved    int
 	applied     []int64
-	receipts    map[string]int64 // by proxy
 	drifts      []kube.Drift
 	conditions  map[string]*problem.Error
 	tellings    map[string]int // of problems, by place
@@ -55,7 +54,7 @@ type zone struct {
 func newZone(t testing.TB, c *cluster.Cluster, name string, change ...func(*kube.Config)) *zone {
 	t.Helper()
 	z := &zone{t: t, cluster: c, name: name, workloads: map[string]*feedpb.Workload{}, rejected: map[string]*feedpb.Rejection{},
-		receipts: map[string]int64{}, conditions: map[string]*problem.Error{}, tellings: map[string]int{}}
+		conditions: map[string]*problem.Error{}, tellings: map[string]int{}}
 	config := kube.Config{REST: rest.CopyConfig(c.REST), Zone: name, Events: z, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	for _, f := range change {
 		f(&config)
@@ -145,23 +144,11 @@ func (z *zone) Applied(revision int64) {
 	z.applied = append(z.applied, revision)
 }
 
-// Acknowledged implements [kube.Events].
-func (z *zone) Acknowledged(revision int64, proxies []string) {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	for _, name := range proxies {
-		z.receipts[name] = revision
-	}
-}
+// Acknowledged implements [kube.Events]; no zone here asks an istiod.
+func (z *zone) Acknowledged(int64, []string) {}
 
 // Gone implements [kube.Events].
-func (z *zone) Gone(proxies []string) {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	for _, name := range proxies {
-		delete(z.receipts, name)
-	}
-}
+func (z *zone) Gone([]string) {}
 
 // Drifted implements [kube.Events].
 func (z *zone) Drifted(d kube.Drift) {

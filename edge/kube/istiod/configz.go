@@ -17,7 +17,7 @@ type Object struct {
 
 // Objects asks for all objects of Istio's own kinds that this istiod has in store, by "Kind/namespace/name".
 func (s *Stream) Objects(ctx context.Context) (map[string]Object, error) {
-	text, err := s.Ask(ctx, "configz")
+	text, err := s.ask(ctx, "configz")
 	if err != nil {
 		return nil, err
 	}

@@ -59,12 +59,9 @@ func (m Mark) Route() *networking.VirtualService {
 // Push counts the pushes of one istiod process; 0 is before the first.
 type Push uint64
 
-// parsePush reads "TIME/NUMBER", also where an identifier of 36 letters follows, as in nonces.
+// parsePush reads "TIME/NUMBER".
 func parsePush(text string) Push {
 	_, number, _ := strings.Cut(text, "/")
-	if len(number) > 36 && strings.Count(number, "-") == 4 {
-		number = number[:len(number)-36]
-	}
 	n, _ := strconv.ParseUint(number, 10, 64) // what is no number is before all
 	return Push(n)
 }

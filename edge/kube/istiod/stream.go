@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -129,8 +128,8 @@ func (s *Stream) take(response *discovery.DeltaDiscoveryResponse) error {
 	return s.send(&discovery.DeltaDiscoveryRequest{TypeUrl: response.TypeUrl, ResponseNonce: response.Nonce})
 }
 
-// Ask gets a page of the debug interface, for instance "syncz". Pages may be asked for at once, each of them by one.
-func (s *Stream) Ask(ctx context.Context, page string) ([]byte, error) {
+// ask gets a page of the debug interface, for instance "syncz". Pages may be asked for at once, each of them by one.
+func (s *Stream) ask(ctx context.Context, page string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	answer := make(chan []byte, 1)
@@ -164,7 +163,7 @@ func (s *Stream) answer(page string, text []byte) {
 func (s *Stream) failed(err error) error {
 	select {
 	case <-s.done:
-		return errors.Join(s.err)
+		return s.err
 	case <-time.After(time.Second):
 		return err
 	}

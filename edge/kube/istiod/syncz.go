@@ -21,13 +21,13 @@ type Proxy struct {
 	Sent string
 }
 
-// ID of a proxy in istiod.
-func (p Proxy) ID() string { return p.Name + "." + p.Namespace }
+// id of a proxy in istiod.
+func (p Proxy) id() string { return p.Name + "." + p.Namespace }
 
 // Proxies asks for all proxies that are connected to this istiod. One that is connected twice is current if both
 // connections are.
 func (s *Stream) Proxies(ctx context.Context) (map[string]Proxy, error) {
-	text, err := s.Ask(ctx, "syncz")
+	text, err := s.ask(ctx, "syncz")
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (c connection) sent() string {
 
 // At asks which push a proxy works on or has got last; 0 if it is not connected here.
 func (s *Stream) At(ctx context.Context, p Proxy) (Push, error) {
-	text, err := s.Ask(ctx, "sidecarz?proxyID="+url.QueryEscape(p.ID()))
+	text, err := s.ask(ctx, "sidecarz?proxyID="+url.QueryEscape(p.id()))
 	if err != nil {
 		return 0, err
 	}
