@@ -29,14 +29,7 @@ func (f fault) while(happens func()) *Tally {
 // flows waits until the load has gone on for some time.
 func (f fault) flows(tally *Tally) {
 	f.Helper()
-	const some = 50
-	goal := tally.Sent() + some
-	Eventually(f, "the load goes on", func() error {
-		if sent := tally.Sent(); sent < goal {
-			return fmt.Errorf("%d of %d sent", sent, goal)
-		}
-		return nil
-	})
+	tally.GoesOn(f, 50)
 }
 
 // shuns waits until an instance of reviews receives nothing.

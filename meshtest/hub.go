@@ -122,6 +122,22 @@ func (w *World) ProgrammedWithin(patience time.Duration, workspace, object strin
 	}
 }
 
+// Degraded waits until a proxy refuses what an object says, and the object tells it in Envoy's words.
+func (w *World) Degraded(workspace, object string, words ...string) {
+	w.t.Helper()
+	w.Kubectl("wait", "--for=condition=Degraded", "--timeout=30s", "--namespace="+workspace, object)
+	text := w.Kubectl("get", object, "--namespace="+workspace, "--output=yaml")
+	for _, one := range words {
+		if !strings.Contains(text, one) {
+			w.t.Errorf("Envoy's words %q are not on %s:\n%s", one, object, text)
+		}
+	}
+}
+
+// TooLarge is a regular expression that passes every schema and Istio's own rules, and that Envoy refuses: the program that
+// RE2 makes of it is too large.
+var TooLarge = strings.Repeat(`(\pL{100}){10}`, 8)
+
 // Workspace makes a workspace.
 func (w *World) Workspace(name string) {
 	w.t.Helper()

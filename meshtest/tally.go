@@ -167,6 +167,18 @@ func (c *Tally) Timeline(service string) string {
 	return c.timeline.table(service)
 }
 
+// GoesOn waits until the load has sent some more.
+func (c *Tally) GoesOn(t testing.TB, more int) {
+	t.Helper()
+	goal := c.Sent() + more
+	Eventually(t, "the load goes on", func() error {
+		if sent := c.Sent(); sent < goal {
+			return fmt.Errorf("%d of %d sent", sent, goal)
+		}
+		return nil
+	})
+}
+
 // MustLoseNothing fails the test if any request was lost, or none was sent.
 func (c *Tally) MustLoseNothing(t testing.TB) {
 	t.Helper()

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"path"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -79,10 +80,12 @@ func adopt(b *testing.B, w *meshtest.World, s *stock) {
 	w.Apply(fmt.Sprintf("{apiVersion: isthmus.dev/v1alpha1, kind: Workspace, metadata: {name: %s}, spec: {zones: [%s]}}", workspace, s.zone.Name))
 	var made struct{ Token string }
 	check(b, json.Unmarshal([]byte(w.Isthmus("token", "create", "--role=edge", "--zone="+s.zone.Name, "--output=json")), &made))
-	kubeconfig := s.zone.KubeconfigFor("isthmus-system", "isthmus-edge", edgekube.Rules())
+	account := s.zone.ReceiptsAccount()
+	kubeconfig := s.zone.KubeconfigFor("isthmus-system", "isthmus-edge", append(edgekube.Rules(), edgekube.ReceiptsRules(path.Base(account))...))
 	m := w.Machine("edge")
 	m.Start("edge", func() []string {
-		return []string{w.Binaries.Isthmus, "edge", "--join=" + made.Token, "--kubeconfig=" + kubeconfig, "--data=" + m.Dir("edge"), "--name=" + m.Name}
+		return []string{w.Binaries.Isthmus, "edge", "--join=" + made.Token, "--kubeconfig=" + kubeconfig, "--data=" + m.Dir("edge"), "--name=" + m.Name,
+			"--receipts-account=" + account}
 	})
 }
 

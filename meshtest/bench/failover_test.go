@@ -107,12 +107,7 @@ func (f *failover) served(zones ...string) {
 func (f *failover) row(name string, take, give func(), before ...string) {
 	f.Helper()
 	tally, stop := meshtest.Load{URL: "http://127.0.0.1:9080/", Rate: failoverRate, Dial: f.web.DialContext}.Start(f)
-	meshtest.Eventually(f, "the load goes on", func() error {
-		if sent := tally.Sent(); sent < failoverRate {
-			return fmt.Errorf("%d sent", sent)
-		}
-		return nil
-	})
+	tally.GoesOn(f, failoverRate)
 	began := time.Now()
 	take()
 	select {

@@ -73,8 +73,8 @@ func (z *Zone) StartIstiod(istio Istio) {
 	z.writeIstiodFiles()
 	z.Istiod = z.run("istiod", z.istiod("istiod-"+z.Name, z.Machine))
 	z.t.Cleanup(z.Istiod.Kill) // what it would do to end well is for those who stay
-	z.WaitIstiod()
 	z.Replicas = []*Replica{{"istiod-" + z.Name, z.Machine, z.Istiod}}
+	z.WaitIstiod()
 	for len(z.Replicas) < istio.Replicas {
 		z.addReplica()
 	}
@@ -92,16 +92,12 @@ func istioSystem(network string) string {
 // WaitIstiod waits until istiod serves.
 func (z *Zone) WaitIstiod() {
 	z.t.Helper()
-	meshtest.Eventually(z.t, "istiod is ready", func() error {
-		z.Istiod.MustRun()
-		_, err := z.AskIstiod("/ready")
-		return err
-	})
+	z.Replicas[0].WaitReady(z)
 }
 
 // AskIstiod gets a path of istiod's HTTP server, for instance /debug/syncz, as one who is on its machine.
 func (z *Zone) AskIstiod(path string) ([]byte, error) {
-	return get(z.t.Context(), z.Machine, "http://"+istiodHTTP+path)
+	return z.Replicas[0].Ask(z.t.Context(), path)
 }
 
 // Refused is what proxies refuse of their configuration at this moment, by proxy ("NAME.NAMESPACE"), as their Envoys

@@ -80,7 +80,7 @@ spec: {mtls: {mode: STRICT}}
 func (b *bridge) cluster() {
 	b.prod = kube.On(b.mesh, "prod")
 	b.prod.InstallIstioCRDs()
-	b.startEdge()
+	b.startEdge(2)
 	b.prod.StartIstiod(kube.Istio{TrustDomain: "isthmus.local", CA: b.authority()})
 	b.prod.StartKubelet()
 	b.prod.Apply(storeObjects)
@@ -94,14 +94,14 @@ func (b *bridge) cluster() {
 	b.eastWest("prod-1", b.prod.WaitPod("istio-system", "istio=eastwestgateway").IPv4.String())
 }
 
-// startEdge runs the cluster's edge, on a machine of its own.
-func (b *bridge) startEdge() {
+// startEdge runs the cluster's edge, on a machine of its own, and waits until so many zones have theirs.
+func (b *bridge) startEdge(zones int) {
 	b.Helper()
 	b.edge = b.mesh.Machine("prod-edge")
 	b.runEdge(b.edge, b.prod)
 	meshtest.Eventually(b, "the cluster's edge is connected", func() error {
 		out, err := b.mesh.TryIsthmus("zone", "list")
-		if err == nil && strings.Count(out, "yes") < 2 {
+		if err == nil && strings.Count(out, "yes") < zones {
 			err = fmt.Errorf("%s", out)
 		}
 		return err

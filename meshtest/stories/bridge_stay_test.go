@@ -43,7 +43,7 @@ The cluster itself, whose Istio has the route as a VirtualService:
 
 Ctrl-C ends everything.
 `, b.mesh.Hub().Machine.NetNS(), filepath.Dir(b.mesh.Binaries.Isthmus), filepath.Dir(b.mesh.Binaries.Kubectl), b.mesh.Hub().Kubeconfig,
-		b.web1.NetNS(), b.web2.NetNS(), zoneWeights("dc1", 0, "prod-1", 100), b.prod.Kubeconfig)
+		b.web1.NetNS(), b.web2.NetNS(), weights("dc1", 0, "prod-1", 100), b.prod.Kubeconfig)
 	<-ctx.Done()
 	return true
 }

@@ -55,7 +55,7 @@ func (b *bridge) nearby(t *testing.T) {
 
 func (b *bridge) weights(t *testing.T) {
 	for _, share := range []int{10, 100, 0, 50} {
-		b.mesh.Apply(zoneWeights("dc1", 100-share, "prod-1", share))
+		b.mesh.Apply(weights("dc1", 100-share, "prod-1", share))
 		b.mesh.Programmed("shop", "httproute/reviews")
 		for _, web := range []*meshtest.Machine{b.web1, b.web2.Machine} {
 			b.share(t, web, float64(share)/100)
@@ -64,23 +64,16 @@ func (b *bridge) weights(t *testing.T) {
 	b.mesh.Kubectl("delete", "httproute", "reviews", "--namespace=shop")
 }
 
-// share waits until the cluster answers a share of a caller's requests: its istiod tells its proxies a moment after
-// its API server has acknowledged. No request is lost meanwhile.
+// share counts at once which share of a caller's requests the cluster answers: Programmed means that pods have it, too.
 func (b *bridge) share(t *testing.T, web *meshtest.Machine, want float64) {
 	t.Helper()
-	meshtest.Eventually(t, fmt.Sprintf("%s sends %.0f %% to the cluster", web.Name, 100*want), func() error {
-		tally := web.Ask(300, reviewsURL)
-		tally.MustLoseNothing(t)
-		got := float64(tally.ByVersion("reviews", "prod-1")) / 300
-		if got < want-0.08 || got > want+0.08 {
-			return fmt.Errorf("%.3f", got)
-		}
-		namespace := map[bool]string{true: "shop", false: "store"}[web == b.web1]
-		if callers := strings.Join(tally.Callers("reviews"), " "); callers != "spiffe://isthmus.local/ns/"+namespace+"/sa/web" {
-			t.Errorf("reviews saw callers %q of %s", callers, web.Name)
-		}
-		return nil
-	})
+	tally := web.Ask(300, reviewsURL)
+	tally.MustLoseNothing(t)
+	tally.MustShare(t, "reviews", "prod-1", want, 0.08)
+	namespace := map[bool]string{true: "shop", false: "store"}[web == b.web1]
+	if callers := strings.Join(tally.Callers("reviews"), " "); callers != "spiffe://isthmus.local/ns/"+namespace+"/sa/web" {
+		t.Errorf("reviews saw callers %q of %s", callers, web.Name)
+	}
 }
 
 // inside has a header decide, for a service that lives in the cluster only.
@@ -128,7 +121,7 @@ var virtualServices = schema.GroupVersionResource{Group: "networking.istio.io", 
 
 // drift changes a generated object in the cluster, as somebody with kubectl does.
 func (b *bridge) drift(t *testing.T) {
-	b.mesh.Apply(zoneWeights("dc1", 50, "prod-1", 50))
+	b.mesh.Apply(weights("dc1", 50, "prod-1", 50))
 	client := b.prod.Dynamic.Resource(virtualServices).Namespace("store")
 	meshtest.Eventually(t, "the route is in the cluster", func() error {
 		_, err := client.Get(t.Context(), "reviews", metav1.GetOptions{})

@@ -8,7 +8,8 @@ import (
 	"github.com/isthmus-mesh/isthmus/meshtest"
 )
 
-// directMode applies Istio's own kinds to the hub: a header match, a denial and tokens, each counted. A route for the
+// directMode applies Istio's own kinds to the hub: a header match, a denial and the refusal of a token of nobody,
+// each counted. A route for the
 // same service wins, and what is refused leaves the others in force.
 func directMode(w world) {
 	w.mesh.Kubectl("delete", "httproute/reviews", "--namespace=shop")

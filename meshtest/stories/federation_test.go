@@ -3,6 +3,7 @@ package stories_test
 import (
 	"crypto"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -72,7 +73,7 @@ func (f *federation) machines() {
 func (f *federation) cluster() {
 	f.prod = kube.On(f.mesh, "prod")
 	f.prod.InstallIstioCRDs()
-	f.startEdge()
+	f.startEdge(2)
 	var values struct {
 		Env        map[string]string
 		MeshConfig map[string]any
@@ -113,19 +114,22 @@ const ratingsURL = "http://ratings:9080/"
 
 func (f *federation) refused(t *testing.T) {
 	f.mesh.Says("not trusted: a root of its own")
-	f.never(t, "not federated")
+	f.never(t)
 }
 
 // never has neither side answer the other, though each knows where to ask.
-func (f *federation) never(t *testing.T, when string) {
+func (f *federation) never(t *testing.T) {
 	t.Helper()
 	for url, from := range map[string]*meshtest.Machine{detailsURL: f.web1, ratingsURL: f.web2.Machine} {
-		meshtest.Eventually(t, from.Name+" is refused, "+when, func() error {
-			if tally := from.Ask(10, url); tally.Status(http.StatusServiceUnavailable) != 10 {
-				return fmt.Errorf("%s", tally)
+		meshtest.Eventually(t, from.Name+" knows where to ask", func() error {
+			if failures := strings.Join(from.Ask(1, url).Failures(), " "); strings.Contains(failures, "no healthy upstream") {
+				return errors.New(failures)
 			}
 			return nil
 		})
+		if tally := from.Ask(10, url); tally.Status(http.StatusServiceUnavailable) != 10 {
+			t.Errorf("%s is not refused: %s", from.Name, tally)
+		}
 	}
 }
 

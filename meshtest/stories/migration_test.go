@@ -72,7 +72,7 @@ func (m *migration) note(format string, args ...any) {
 // move sends a share of the requests, in per cent, to the cluster.
 func (m *migration) move(share int) {
 	m.Helper()
-	m.mesh.Apply(zoneWeights("dc1", 100-share, "prod-1", share))
+	m.mesh.Apply(weights("dc1", 100-share, "prod-1", share))
 	m.mesh.Programmed("shop", "httproute/reviews")
 	m.note("weights %d/%d", 100-share, share)
 }

@@ -201,7 +201,7 @@ func changesUnderLoad(w world) {
 	} {
 		w.apply(policy("reviews", spec), "trafficpolicy/reviews")
 		w.nothingWarms("web1", "public")
-		w.goesOn(tally)
+		tally.GoesOn(w, 20)
 	}
 	stop()
 	tally.MustLoseNothing(w)
@@ -224,17 +224,4 @@ func (w world) nothingWarms(machines ...string) {
 			return err
 		})
 	}
-}
-
-// goesOn waits until the load has sent some more.
-func (w world) goesOn(tally *meshtest.Tally) {
-	w.Helper()
-	const some = 20
-	goal := tally.Sent() + some
-	meshtest.Eventually(w, "the load goes on", func() error {
-		if sent := tally.Sent(); sent < goal {
-			return fmt.Errorf("%d of %d sent", sent, goal)
-		}
-		return nil
-	})
 }

@@ -40,15 +40,7 @@ func (s *receipts) build() {
 	s.mesh.Apply(receiptsIntent)
 	s.prod = kube.On(s.mesh, "prod")
 	s.prod.InstallIstioCRDs()
-	s.edge = s.mesh.Machine("prod-edge")
-	s.runEdge(s.edge, s.prod)
-	meshtest.Eventually(s, "the cluster's edge is connected", func() error {
-		out, err := s.mesh.TryIsthmus("zone", "list")
-		if err == nil && !strings.Contains(out, "yes") {
-			err = fmt.Errorf("%s", out)
-		}
-		return err
-	})
+	s.startEdge(1)
 	s.prod.StartIstiod(kube.Istio{TrustDomain: "isthmus.local", CA: s.authority()})
 	s.prod.StartKubelet()
 	s.prod.Serve("store", "reviews", "v1")
@@ -60,17 +52,11 @@ func (s *receipts) build() {
 	s.web2 = s.prod.WaitPod("store", "app=web")
 }
 
-func versions(v1, v2 int) string {
-	return route("reviews", fmt.Sprintf(`  - backendRefs:
-    - {group: isthmus.dev, kind: Subset, name: reviews-v1, port: 9080, weight: %d}
-    - {group: isthmus.dev, kind: Subset, name: reviews-v2, port: 9080, weight: %d}`, v1, v2))
-}
-
 // arrives counts at once, without waiting for anything but the receipt.
 func (s *receipts) arrives(t *testing.T) {
 	for _, share := range []int{0, 100, 30, 100, 0, 50} {
 		began := time.Now()
-		s.mesh.Apply(versions(100-share, share))
+		s.mesh.Apply(weights("v1", 100-share, "v2", share))
 		applied := time.Now()
 		s.mesh.Programmed("shop", "httproute/reviews")
 		t.Logf("v2 gets %d %%: applied in %v, programmed %v later", share, applied.Sub(began).Round(time.Millisecond), time.Since(applied).Round(time.Millisecond))
@@ -84,7 +70,7 @@ func (s *receipts) cutOff(t *testing.T) {
 	web, istiod := s.web2.Host, s.prod.Machine.Host
 	s.mesh.LAN.Cut(web, istiod)
 	s.mesh.LAN.Cut(istiod, web)
-	s.mesh.Apply(versions(20, 80))
+	s.mesh.Apply(weights("v1", 20, "v2", 80))
 	meshtest.Eventually(t, "the route waits for web by name", func() error {
 		text := s.mesh.Kubectl("get", "httproute/reviews", "--namespace=shop", "--output=yaml")
 		if !strings.Contains(text, s.web2.Name) {
@@ -98,13 +84,10 @@ func (s *receipts) cutOff(t *testing.T) {
 	s.web2.Ask(300, "http://reviews:9080/").MustShare(t, "reviews", "v2", 0.8, 0.1)
 }
 
-// tooLarge passes every schema and Istio's own rules, and Envoy refuses it: the program that RE2 makes of it is too large.
-var tooLarge = strings.Repeat(`(\pL{100}){10}`, 8)
-
 // poisoned is a route for reviews with a match that Envoy refuses.
 func poisoned(sane string) string {
 	return strings.Replace(sane, "  rules:\n", `  rules:
-  - matches: [{path: {type: RegularExpression, value: '/`+tooLarge+`'}}]
+  - matches: [{path: {type: RegularExpression, value: '/`+meshtest.TooLarge+`'}}]
     backendRefs: [{group: isthmus.dev, kind: Subset, name: reviews-v1, port: 9080}]
 `, 1)
 }
@@ -113,13 +96,13 @@ func poisoned(sane string) string {
 func (s *receipts) refused(t *testing.T) {
 	tally, stop := meshtest.Load{URL: "http://" + s.address("reviews") + ":9080/", Rate: 50, Dial: s.web2.DialContext}.Start(t)
 	began := time.Now()
-	s.mesh.Apply(poisoned(versions(40, 60)) + "---\n" + timedOut("details", "7s"))
-	s.degraded(t, "httproute/reviews", "program size")
+	s.mesh.Apply(poisoned(weights("v1", 40, "v2", 60)) + "---\n" + timedOut("details", "7s"))
+	s.mesh.Degraded("shop", "httproute/reviews", "program size")
 	t.Logf("found after %v", time.Since(began).Round(time.Millisecond))
 	s.mesh.Programmed("shop", "httproute/details")
 	s.mesh.Apply(timedOut("details", "8s"))
 	s.mesh.Programmed("shop", "httproute/details")
-	s.mesh.Apply(versions(10, 90))
+	s.mesh.Apply(weights("v1", 10, "v2", 90))
 	s.mesh.Programmed("shop", "httproute/reviews")
 	s.web2.Ask(300, "http://reviews:9080/").MustShare(t, "reviews", "v2", 0.9, 0.1)
 	stop()
@@ -129,7 +112,7 @@ func (s *receipts) refused(t *testing.T) {
 // refusedDestination takes a destination away by a change that Envoy refuses: the route that stays still leads somewhere.
 func (s *receipts) refusedDestination(t *testing.T) {
 	s.mesh.Apply(poisoned(somewhere("v1")))
-	s.degraded(t, "httproute/reviews", "program size")
+	s.mesh.Degraded("shop", "httproute/reviews", "program size")
 	tally := s.web2.Ask(300, "http://reviews:9080/")
 	tally.MustLoseNothing(t)
 	tally.MustShare(t, "reviews", "v2", 0.9, 0.1)
@@ -151,13 +134,4 @@ func (s *receipts) address(service string) string {
 		s.Fatal(err)
 	}
 	return found.Spec.ClusterIP
-}
-
-// degraded waits until an object is told to be refused, in Envoy's words.
-func (s *receipts) degraded(t *testing.T, object, words string) {
-	t.Helper()
-	s.mesh.Kubectl("wait", "--for=condition=Degraded", "--timeout=30s", "-n", "shop", object)
-	if text := s.mesh.Kubectl("get", object, "-n", "shop", "-o", "yaml"); !strings.Contains(text, words) {
-		t.Errorf("Envoy's own words are not on the object:\n%s", text)
-	}
 }

@@ -67,13 +67,7 @@ func (s *threeZones) region(t *testing.T) {
 	tally.MustShare(t, "reviews", "dc2", 0.5, 0.1)
 }
 
-const preferRegion = `apiVersion: isthmus.dev/v1alpha1
-kind: TrafficPolicy
-metadata: {name: reviews-failover, namespace: shop}
-spec:
-  targetRefs: [{kind: Service, name: reviews}]
-  failover: {prefer: Region}
-`
+var preferRegion = policyOf("reviews-failover", "{kind: Service, name: reviews}", "  failover: {prefer: Region}")
 
 func (s *threeZones) failover(t *testing.T) {
 	text, err := examples.Files.ReadFile("failover.yaml")

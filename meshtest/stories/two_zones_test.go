@@ -52,7 +52,7 @@ func (s *twoZones) nearby(t *testing.T) {
 
 func (s *twoZones) weights(t *testing.T) {
 	for _, share := range []int{10, 100, 50} {
-		s.mesh.Apply(zoneWeights("dc1", 100-share, "dc2", share))
+		s.mesh.Apply(weights("dc1", 100-share, "dc2", share))
 		s.mesh.Programmed("shop", "httproute/reviews")
 		for _, web := range []*meshtest.Machine{s.web1, s.web2} {
 			tally := web.Ask(400, "http://reviews:9080/")

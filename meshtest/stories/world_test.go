@@ -102,7 +102,7 @@ func policy(service, spec string) string {
 	return policyOf(service, "{kind: Service, name: "+service+"}", spec)
 }
 
-// policyOf is a TrafficPolicy for something else.
+// policyOf is a TrafficPolicy for any targets.
 func policyOf(name, target, spec string) string {
 	return `apiVersion: isthmus.dev/v1alpha1
 kind: TrafficPolicy

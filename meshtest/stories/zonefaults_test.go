@@ -75,7 +75,7 @@ func (f *zoneFaults) others(t *testing.T) string {
 func (f *zoneFaults) move(t *testing.T) {
 	t.Helper()
 	f.share = 100 - f.share
-	f.mesh.Apply(zoneWeights("dc1", 100-f.share, "prod-1", f.share))
+	f.mesh.Apply(weights("dc1", 100-f.share, "prod-1", f.share))
 }
 
 // arrived waits until both sides do what the newest weights say.

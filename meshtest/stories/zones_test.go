@@ -89,8 +89,8 @@ func (s *shopZones) joined() {
 	}
 }
 
-// zoneWeights is a route that shares the requests for reviews between two zones.
-func zoneWeights(first string, share int, second string, rest int) string {
+// weights is a route that shares the requests for reviews between two of its subsets, such as zones.
+func weights(first string, share int, second string, rest int) string {
 	return route("reviews", fmt.Sprintf(`  - backendRefs:
     - {group: isthmus.dev, kind: Subset, name: reviews-%s, port: 9080, weight: %d}
     - {group: isthmus.dev, kind: Subset, name: reviews-%s, port: 9080, weight: %d}`, first, share, second, rest))
