@@ -10,8 +10,8 @@ import (
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
-// trouble is what a stream has to say about containment: that its proxy rejected a response, that it came
-// further (no letter), or that it is gone.
+// trouble is what a stream has to say about containment: that its proxy rejected a response or that none could be made
+// (then there is a message), that it came further, or that it is gone.
 type trouble struct {
 	stream  *stream
 	letter  letter
@@ -79,7 +79,7 @@ func (p *Pilot) handle(t trouble) {
 	case t.gone:
 		p.relieve(t.stream)
 		p.replaceJudge(t.stream)
-	case t.letter.nonce != "":
+	case t.message != "":
 		p.rejected(t)
 	default:
 		p.relieve(t.stream)

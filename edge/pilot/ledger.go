@@ -23,6 +23,7 @@ type ledger struct {
 	marks  []version  // sent as a whole, oldest first
 	newest version    // acknowledged
 	failed map[string]failure
+	halt   map[string]bool     // types that could not be made for the proxy
 	acked  map[string]bool     // types
 	routes map[string]bool     // generated since the proxy asked for them
 	wanted map[string][]string // by listener
@@ -48,7 +49,7 @@ type failure struct {
 
 func newLedger(tell func(version, bool)) *ledger {
 	return &ledger{
-		tell: tell, failed: map[string]failure{}, acked: map[string]bool{},
+		tell: tell, failed: map[string]failure{}, halt: map[string]bool{}, acked: map[string]bool{},
 		routes: map[string]bool{}, wanted: map[string][]string{}, cold: map[string]bool{},
 	}
 }
@@ -139,7 +140,7 @@ func (l *ledger) ack(nonce string) (letter, bool) {
 // repair takes what was applied off the failure of its type.
 func (l *ledger) repair(e letter) {
 	f, ok := l.failed[e.typeURL]
-	if !ok {
+	if !ok || l.halt[e.typeURL] {
 		return
 	}
 	f.names = slices.DeleteFunc(f.names, func(n string) bool { return slices.Contains(e.names, n) })
@@ -179,12 +180,43 @@ func (l *ledger) nack(nonce, message string) (letter, bool) {
 	return e, true
 }
 
+// stumble enters that a response of a version could not be made. What is made next must be whole, or the ledger
+// would not know that everything of it was sent.
+func (l *ledger) stumble(typeURL string, v version) letter {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := l.failed[typeURL]
+	f.epoch, f.righted = max(f.epoch, v.epoch), 0
+	l.failed[typeURL], l.halt[typeURL] = f, true
+	return letter{typeURL: typeURL, version: v}
+}
+
+// stumbled tells whether something could not be made and was not since.
+func (l *ledger) stumbled() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.halt) > 0
+}
+
+// made enters that everything of a type was made anew.
+func (l *ledger) made(typeURL string, v version) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.halt[typeURL] {
+		return
+	}
+	delete(l.halt, typeURL)
+	f := l.failed[typeURL]
+	f.right(v.epoch)
+	l.failed[typeURL] = f
+}
+
 // right says that the epoch takes back what the proxy rejected before it. It counts as soon as the epoch has nothing
 // unanswered.
 func (l *ledger) right(epoch uint64) {
 	l.mu.Lock()
 	for t, f := range l.failed {
-		if f.epoch < epoch {
+		if f.epoch < epoch && !l.halt[t] { // else what is made next
 			f.right(epoch)
 			l.failed[t] = f
 		}

@@ -27,7 +27,7 @@ type sharing struct {
 
 	mu    sync.Mutex // guards the rest
 	epoch uint64     // whose routes are in made: the newest
-	made  map[sharedRoutes]*sharedResult
+	made  map[sharedRoutes]sharedResult
 }
 
 // sharedRoutes is all that routes are made from, beside the push: the workload as far as it is no individual, the
@@ -38,16 +38,13 @@ type sharedRoutes struct {
 	names string
 }
 
-type sharedResult struct {
-	once      sync.Once
-	resources model.Resources
-	details   model.XdsLogDetails
-}
+// sharedResult makes routes once; it panics for everybody when that panics.
+type sharedResult func() (model.Resources, model.XdsLogDetails)
 
 func newSharing(g core.ConfigGenerator, streams *streams, store *store) *sharing {
 	return &sharing{
 		ConfigGenerator: g, streams: streams, store: store,
-		slots: make(chan struct{}, 2*runtime.GOMAXPROCS(0)), made: map[sharedRoutes]*sharedResult{},
+		slots: make(chan struct{}, 2*runtime.GOMAXPROCS(0)), made: map[sharedRoutes]sharedResult{},
 	}
 }
 
@@ -104,22 +101,14 @@ func (g *sharing) BuildHTTPRoutes(proxy *model.Proxy, req *model.PushRequest, na
 		defer g.enter()()
 		return g.ConfigGenerator.BuildHTTPRoutes(proxy, req, names)
 	}
-	result := g.shared(proxy, req, names)
-	if result == nil {
-		return generate()
+	if result := g.shared(proxy, req, names, generate); result != nil {
+		return result()
 	}
-	result.once.Do(func() {
-		resources, details := generate()
-		for _, r := range resources {
-			result.resources = append(result.resources, versioned(r))
-		}
-		result.details = details
-	})
-	return result.resources, result.details
+	return generate()
 }
 
-// shared is where the proxy's routes are, or come to be; nil when they are its own.
-func (g *sharing) shared(proxy *model.Proxy, req *model.PushRequest, names []string) *sharedResult {
+// shared is where the proxy's routes are, or come to be when they are generated; nil when they are its own.
+func (g *sharing) shared(proxy *model.Proxy, req *model.PushRequest, names []string, generate sharedResult) sharedResult {
 	kin := g.streams.kin(proxy)
 	if kin == "" || proxy.Type != model.SidecarProxy || g.store.selectsIndividuals() {
 		return nil
@@ -133,11 +122,18 @@ func (g *sharing) shared(proxy *model.Proxy, req *model.PushRequest, names []str
 		return nil
 	}
 	if epoch > g.epoch {
-		g.epoch, g.made = epoch, map[sharedRoutes]*sharedResult{}
+		g.epoch, g.made = epoch, map[sharedRoutes]sharedResult{}
 	}
 	result := g.made[is]
 	if result == nil {
-		result = &sharedResult{}
+		result = sync.OnceValues(func() (model.Resources, model.XdsLogDetails) {
+			resources, details := generate()
+			var all model.Resources
+			for _, r := range resources {
+				all = append(all, versioned(r))
+			}
+			return all, details
+		})
 		g.made[is] = result
 	}
 	return result

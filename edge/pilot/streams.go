@@ -54,20 +54,22 @@ func (s *streams) remove(st *stream) (gone bool) {
 
 // sent notes that all of the push is on its way to the proxy.
 func (s *streams) sent(proxy *model.Proxy, req *model.PushRequest) {
-	s.mu.RLock()
-	st := s.byNode[proxy.XdsNode] // the very node we gave to Istio
-	s.mu.RUnlock()
-	if st != nil {
+	if st := s.of(proxy); st != nil {
 		st.order.pushed()
 		st.ledger.mark(parseVersion(req.Push.PushVersion))
 	}
 }
 
-// kin is the description of the proxy's workload; empty when the proxy is gone.
-func (s *streams) kin(proxy *model.Proxy) string {
+// of is Istio's proxy as a stream; nil when it is gone.
+func (s *streams) of(proxy *model.Proxy) *stream {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if st := s.byNode[proxy.XdsNode]; st != nil {
+	return s.byNode[proxy.XdsNode] // the very node we gave to Istio
+}
+
+// kin is the description of the proxy's workload; empty when the proxy is gone.
+func (s *streams) kin(proxy *model.Proxy) string {
+	if st := s.of(proxy); st != nil {
 		return st.kin
 	}
 	return ""

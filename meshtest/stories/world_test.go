@@ -3,6 +3,7 @@
 package stories_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -58,9 +59,22 @@ func (w world) programmed(objects ...string) {
 	for _, object := range objects {
 		if _, err := w.mesh.TryIsthmus("wait", "--for=condition=Programmed", object, "-n", "shop", "--timeout=20s"); err != nil {
 			status, _ := w.mesh.TryKubectl("get", object, "-n", "shop", "--output=jsonpath={.status}")
-			w.Fatalf("%v\nits status: %s", err, status)
+			w.Fatalf("%v\nits status: %s\n%s", err, status, w.laggards())
 		}
 	}
+}
+
+// laggards tells how far every proxy is, and which Envoys wait for something: they acknowledge no clusters meanwhile.
+func (w world) laggards() string {
+	proxies, _ := w.mesh.TryKubectl("get", "proxies", "--all-namespaces", "--output=wide")
+	var told strings.Builder
+	told.WriteString(proxies)
+	for name, agent := range w.Agents {
+		if warming, err := agent.EnvoyStat("cluster_manager.warming_clusters"); err != nil || warming > 0 {
+			fmt.Fprintf(&told, "the Envoy of %s warms %d clusters (%v)\n", name, warming, err)
+		}
+	}
+	return told.String()
 }
 
 // hosts are the machines of reviews.
