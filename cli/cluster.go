@@ -27,6 +27,9 @@ func clusterWords(w io.Writer, c *v1alpha1.ClusterStatus) {
 	}
 	const indent = "         "
 	fmt.Fprintf(w, indent+"%s; %s, %s%s\n", istioWords(c.Istio), count(int(c.Services), "service"), count(int(c.Pods), "workload"), unmanagedWords(c.Unmanaged))
+	if len(c.Istio.Namespaces) > 0 && !c.Istio.Receipts {
+		fmt.Fprintln(w, indent+"istiod is not asked what proxies acknowledge: Programmed means here that the cluster's API server has it (edge flag --receipts-account)")
+	}
 	if n := int(c.ServicesWithoutPods); n > 0 {
 		names := strings.Join(c.WithoutPods, ", ")
 		if n > len(c.WithoutPods) {

@@ -30,7 +30,7 @@ func clusterStatus(said *feedpb.Cluster) v1alpha1.ClusterStatus {
 	status := v1alpha1.ClusterStatus{
 		Istio: v1alpha1.IstioStatus{
 			Versions: words(said.IstioVersions), Revisions: words(said.IstioRevisions), Namespaces: words(said.IstioNamespaces),
-			MeshIDs: words(said.MeshIds), TrustDomains: words(said.TrustDomains), Trust: v1alpha1.ClusterTrust(said.Trust), Roots: certificates(said.Roots),
+			MeshIDs: words(said.MeshIds), TrustDomains: words(said.TrustDomains), Trust: v1alpha1.ClusterTrust(said.Trust), Receipts: said.Receipts, Roots: certificates(said.Roots),
 		},
 		Services: int32(said.Services), Pods: int32(said.Pods),
 		ServicesWithoutPods: int32(said.ServicesWithoutPods), WithoutPods: words(said.WithoutPods),

@@ -61,6 +61,11 @@ type IstioStatus struct {
 	// +optional
 	Trust ClusterTrust `json:"trust"`
 
+	// Receipts is whether istiod is asked what proxies acknowledged. Where it is not, Programmed means for this cluster
+	// that its API server has the configuration.
+	// +optional
+	Receipts bool `json:"receipts"`
+
 	// Roots that istiod publishes, PEM, where they are not the mesh's.
 	// +optional
 	Roots string `json:"roots"`

@@ -58,7 +58,7 @@ func (c *Cluster) gather(ctx context.Context, t *trust) *feedpb.Cluster {
 		return nil
 	}
 	findIstio(f, c.inventory.pods.all())
-	f.Unmanaged = c.unmanaged()
+	f.Unmanaged, f.Receipts = c.unmanaged(), c.receipts != nil
 	c.findTrust(ctx, t, f)
 	return f
 }

@@ -1436,7 +1436,9 @@ type Cluster struct {
 	// East-west gateways, by namespace and name.
 	Gateways []*ClusterGateway `protobuf:"bytes,13,rep,name=gateways,proto3" json:"gateways,omitempty"`
 	// The services of claimed namespaces that have no pods, by workspace and name.
-	Idle          []*IdleService `protobuf:"bytes,14,rep,name=idle,proto3" json:"idle,omitempty"`
+	Idle []*IdleService `protobuf:"bytes,14,rep,name=idle,proto3" json:"idle,omitempty"`
+	// Whether istiod is asked what proxies acknowledged. Without it, a receipt means that the API server has the objects.
+	Receipts      bool `protobuf:"varint,15,opt,name=receipts,proto3" json:"receipts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1567,6 +1569,13 @@ func (x *Cluster) GetIdle() []*IdleService {
 		return x.Idle
 	}
 	return nil
+}
+
+func (x *Cluster) GetReceipts() bool {
+	if x != nil {
+		return x.Receipts
+	}
+	return false
 }
 
 // IdleService is a Kubernetes Service that picks pods and has none: no workload tells of it.
@@ -2352,7 +2361,7 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"\x06Extent\x12\a\n" +
 	"\x03OWN\x10\x00\x12\v\n" +
 	"\aUNKNOWN\x10\x01\x12\b\n" +
-	"\x04ZONE\x10\x02\"\xeb\x04\n" +
+	"\x04ZONE\x10\x02\"\x87\x05\n" +
 	"\aCluster\x12%\n" +
 	"\x0eistio_versions\x18\x01 \x03(\tR\ristioVersions\x12'\n" +
 	"\x0fistio_revisions\x18\x02 \x03(\tR\x0eistioRevisions\x12)\n" +
@@ -2368,7 +2377,8 @@ const file_feed_feedpb_feed_proto_rawDesc = "" +
 	"\rtrust_domains\x18\v \x03(\tR\ftrustDomains\x12\x14\n" +
 	"\x05roots\x18\f \x03(\fR\x05roots\x12;\n" +
 	"\bgateways\x18\r \x03(\v2\x1f.isthmus.feed.v1.ClusterGatewayR\bgateways\x120\n" +
-	"\x04idle\x18\x0e \x03(\v2\x1c.isthmus.feed.v1.IdleServiceR\x04idle\x1a<\n" +
+	"\x04idle\x18\x0e \x03(\v2\x1c.isthmus.feed.v1.IdleServiceR\x04idle\x12\x1a\n" +
+	"\breceipts\x18\x0f \x01(\bR\breceipts\x1a<\n" +
 	"\x0eUnmanagedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"\xf7\x01\n" +

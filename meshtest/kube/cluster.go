@@ -70,6 +70,9 @@ func (c *Cluster) start(dial func(ctx context.Context, network, address string) 
 	ca.issue("admin", pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}})
 	c.Kubeconfig = c.kubeconfig("admin", &api.AuthInfo{ClientCertificate: c.file("admin.crt"), ClientKey: c.file("admin.key")})
 	c.REST, err = clientcmd.BuildConfigFromFlags("", c.Kubeconfig)
+	if err == nil {
+		err = rest.LoadTLSFiles(c.REST) // else client-go looks for the files as long as the process lives
+	}
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 
@@ -94,11 +95,17 @@ func (b *bridge) cluster() {
 	b.eastWest("prod-1", b.prod.WaitPod("istio-system", "istio=eastwestgateway").IPv4.String())
 }
 
-// startEdge runs the cluster's edge, on a machine of its own, and waits until so many zones have theirs.
+// startEdge runs the cluster's edge, on a machine of its own, and waits until so many zones have an edge.
 func (b *bridge) startEdge(zones int) {
 	b.Helper()
 	b.edge = b.mesh.Machine("prod-edge")
 	b.runEdge(b.edge, b.prod)
+	b.connected(zones)
+}
+
+// connected waits until so many zones have an edge.
+func (b *bridge) connected(zones int) {
+	b.Helper()
 	meshtest.Eventually(b, "the cluster's edge is connected", func() error {
 		out, err := b.mesh.TryIsthmus("zone", "list")
 		if err == nil && strings.Count(out, "yes") < zones {
@@ -109,18 +116,18 @@ func (b *bridge) startEdge(zones int) {
 }
 
 // runEdge joins a cluster as prod-1.
-func (b *bridge) runEdge(m *meshtest.Machine, cluster *kube.Zone) *meshtest.Process {
+func (b *bridge) runEdge(m *meshtest.Machine, cluster *kube.Zone, flags ...string) *meshtest.Process {
 	b.Helper()
 	var token struct{ Token string }
 	if err := json.Unmarshal([]byte(b.mesh.Isthmus("token", "create", "--role=edge", "--zone=prod-1", "--output=json")), &token); err != nil {
 		b.Fatal(err)
 	}
 	account := cluster.ReceiptsAccount()
-	rules := append(edgekube.Rules(), edgekube.ReceiptsRules(path.Base(account))...)
+	rules := slices.Concat(edgekube.Rules(), edgekube.ReceiptsRules(path.Base(account)), edgekube.LeaseRules())
 	kubeconfig := cluster.KubeconfigFor("isthmus-system", "isthmus-edge", rules)
 	return m.Start("edge", func() []string {
-		return []string{b.mesh.Binaries.Isthmus, "edge", "--join=" + token.Token, "--kubeconfig=" + kubeconfig, "--data=" + m.Dir("edge"), "--name=" + m.Name,
-			"--receipts-account=" + account, "--status-listen=127.0.0.1:15014"}
+		return append([]string{b.mesh.Binaries.Isthmus, "edge", "--join=" + token.Token, "--kubeconfig=" + kubeconfig, "--data=" + m.Dir("edge"), "--name=" + m.Name,
+			"--receipts-account=" + account, "--status-listen=127.0.0.1:15014"}, flags...)
 	})
 }
 

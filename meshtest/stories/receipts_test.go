@@ -21,12 +21,18 @@ func TestReceipts(t *testing.T) {
 	s.mesh.Run(t, "what a proxy refuses hurts only itself", s.refused)
 	s.mesh.Run(t, "a refused change leaves what was there", s.refusedDestination)
 	s.mesh.Run(t, "who is cut off is waited for by name", s.cutOff)
+	s.mesh.Run(t, "one of two istiods ends", s.oneIstiod)
+	s.mesh.Run(t, "another edge takes over", s.takeOver)
 }
 
 // receipts is the story's stage: a cluster that is a zone of its own, with two versions of reviews.
 type receipts struct {
 	*bridge
+	leader *meshtest.Process // the edge that writes
 }
+
+// shared has several edges of the cluster agree on one that writes.
+const shared = "--lease-namespace=isthmus-system"
 
 const receiptsIntent = `apiVersion: isthmus.dev/v1alpha1
 kind: Workspace
@@ -40,8 +46,10 @@ func (s *receipts) build() {
 	s.mesh.Apply(receiptsIntent)
 	s.prod = kube.On(s.mesh, "prod")
 	s.prod.InstallIstioCRDs()
-	s.startEdge(1)
-	s.prod.StartIstiod(kube.Istio{TrustDomain: "isthmus.local", CA: s.authority()})
+	s.edge = s.mesh.Machine("prod-edge")
+	s.leader = s.runEdge(s.edge, s.prod, shared)
+	s.connected(1)
+	s.prod.StartIstiod(kube.Istio{TrustDomain: "isthmus.local", CA: s.authority(), Replicas: 2})
 	s.prod.StartKubelet()
 	s.prod.Serve("store", "reviews", "v1")
 	s.prod.Serve("store", "reviews", "v2")
@@ -82,6 +90,39 @@ func (s *receipts) cutOff(t *testing.T) {
 	s.mesh.LAN.Heal(web, istiod)
 	s.mesh.Programmed("shop", "httproute/reviews")
 	s.web2.Ask(300, "http://reviews:9080/").MustShare(t, "reviews", "v2", 0.8, 0.1)
+}
+
+// oneIstiod ends one of the two istiods, which may still be there for all that the cluster says: nobody claims what it
+// cannot say, until it is back.
+func (s *receipts) oneIstiod(t *testing.T) {
+	gone := s.prod.Replicas[1]
+	had, err := gone.Proxies(t.Context())
+	if err != nil || len(had) == 0 {
+		t.Fatalf("%s has no proxies: %v", gone.Name, err)
+	}
+	gone.Kill()
+	s.mesh.Apply(weights("v1", 60, "v2", 40))
+	s.mesh.Says("ISM4023", gone.Machine.IPv4.String())
+	if out, err := s.mesh.TryIsthmus("wait", "--for=condition=Programmed", "httproute/reviews", "--namespace=shop", "--timeout=1s"); err == nil {
+		t.Errorf("programmed, though one istiod says nothing: %s", out)
+	}
+	s.web2.Ask(50, "http://reviews:9080/").MustLoseNothing(t)
+	gone.Start()
+	gone.WaitReady(s.prod)
+	s.mesh.Programmed("shop", "httproute/reviews")
+	s.web2.Ask(300, "http://reviews:9080/").MustShare(t, "reviews", "v2", 0.4, 0.1)
+}
+
+// takeOver kills the edge that writes: the other one learns what it needs, and proves what it writes.
+func (s *receipts) takeOver(t *testing.T) {
+	s.runEdge(s.mesh.Machine("prod-edge2"), s.prod, shared)
+	s.connected(1)
+	s.leader.Kill()
+	for _, share := range []int{0, 100} {
+		s.mesh.Apply(weights("v1", 100-share, "v2", share))
+		s.mesh.Programmed("shop", "httproute/reviews")
+		s.web2.Ask(100, "http://reviews:9080/").MustShare(t, "reviews", "v2", float64(share)/100, 0)
+	}
 }
 
 // poisoned is a route for reviews with a match that Envoy refuses.
