@@ -48,14 +48,20 @@ func (p *Pilot) acknowledged(st *stream, v version, advanced bool) {
 	if !advanced {
 		return
 	}
-	for told := st.told.Load(); v.revision > told; told = st.told.Load() {
-		if st.told.CompareAndSwap(told, v.revision) {
-			p.events.add(event{receipt: st.name, revision: v.revision})
-			break
-		}
-	}
+	p.receipt(st, v.revision)
 	if p.judge.Load() == st || st.suffers.Load() {
 		p.trouble.add(trouble{stream: st})
+	}
+}
+
+// receipt tells that a proxy has acknowledged a revision. A proxy's receipts are told in order: ledgers report from
+// several goroutines.
+func (p *Pilot) receipt(st *stream, revision int64) {
+	st.telling.Lock()
+	defer st.telling.Unlock()
+	if revision > st.told.Load() {
+		st.told.Store(revision)
+		p.events.add(event{receipt: st.name, revision: revision})
 	}
 }
 

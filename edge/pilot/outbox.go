@@ -2,6 +2,8 @@ package pilot
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
@@ -67,23 +69,17 @@ func (o *outbox) run(ctx context.Context, to Events) {
 	}
 }
 
-// deliver keeps the order, except that a run of receipts becomes one call per revision.
+// deliver keeps the order, except that a run of receipts becomes one call per revision: of each proxy its last one, for
+// a proxy is often further than another that was behind it when the run began.
 func deliver(events []event, to Events) {
-	receipts := map[int64][]string{}
-	var revisions []int64
+	last := map[string]int64{}
 	flush := func() {
-		for _, r := range revisions {
-			to.Receipt(r, receipts[r])
-		}
-		clear(receipts)
-		revisions = nil
+		tell(last, to)
+		clear(last)
 	}
 	for _, e := range events {
 		if e.receipt != "" {
-			if receipts[e.revision] == nil {
-				revisions = append(revisions, e.revision)
-			}
-			receipts[e.revision] = append(receipts[e.revision], e.receipt)
+			last[e.receipt] = e.revision
 			continue
 		}
 		flush()
@@ -94,4 +90,15 @@ func deliver(events []event, to Events) {
 		}
 	}
 	flush()
+}
+
+// tell tells which revisions proxies have acknowledged.
+func tell(revisions map[string]int64, to Events) {
+	proxies := map[int64][]string{}
+	for proxy, revision := range revisions {
+		proxies[revision] = append(proxies[revision], proxy)
+	}
+	for _, revision := range slices.Sorted(maps.Keys(proxies)) {
+		to.Receipt(revision, slices.Sorted(slices.Values(proxies[revision])))
+	}
 }

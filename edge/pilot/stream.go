@@ -37,6 +37,8 @@ type stream struct {
 	order  *order
 	report func(trouble)
 	told   atomic.Int64 // newest revision of a receipt
+	// telling is held while a receipt is told.
+	telling sync.Mutex
 	// suffers means that the proxy rejected something for reasons of its own.
 	suffers atomic.Bool
 
