@@ -30,7 +30,7 @@ type survey struct {
 // How often is looked: at once while something moves, slowly for proxies that do not answer, and seldom when all
 // have all, for those that come and go.
 const (
-	soon   = 10 * time.Millisecond
+	soon   = 3 * time.Millisecond
 	late   = time.Second
 	seldom = 5 * time.Second
 )
