@@ -54,7 +54,7 @@ func (p *Pilot) serve() {
 	s.ProxyNeedsPush = p.needsPush
 	generate := newSharing(core.NewConfigGenerator(s.Cache), p.streams, p.store)
 	p.sharing = generate
-	s.Generators = guarded(map[string]model.XdsResourceGenerator{
+	s.Generators = p.guarded(map[string]model.XdsResourceGenerator{
 		v3.ClusterType:                &xds.CdsGenerator{ConfigGenerator: generate},
 		v3.ListenerType:               &listeners{&xds.LdsGenerator{ConfigGenerator: generate}, p.store, p.explicit},
 		v3.RouteType:                  &routes{&xds.RdsGenerator{ConfigGenerator: generate}, p.explicit},
@@ -63,7 +63,7 @@ func (p *Pilot) serve() {
 		v3.NameTableType:              &xds.NdsGenerator{ConfigGenerator: generate},
 		v3.SecretType:                 secretGenerator{xds.NewSecretGen(p.secrets, s.Cache, cluster.ID(p.zone), p.env.Mesh())},
 		tailType:                      tail{p.streams, &p.current},
-	}, p)
+	})
 	p.xds = s
 }
 

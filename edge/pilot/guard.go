@@ -13,21 +13,15 @@ import (
 // Istio said is dealt with as if the proxy had rejected the response.
 type guard struct {
 	model.XdsResourceGenerator
-	typeURL  string
-	stumbles stumbles
-}
-
-// stumbles is told how generating went.
-type stumbles interface {
-	stumbled(proxy *model.Proxy, typeURL string, req *model.PushRequest, panicked any)
-	generated(proxy *model.Proxy, typeURL string, req *model.PushRequest)
+	typeURL string
+	pilot   *Pilot
 }
 
 // guarded puts guards before all generators.
-func guarded(generators map[string]model.XdsResourceGenerator, s stumbles) map[string]model.XdsResourceGenerator {
+func (p *Pilot) guarded(generators map[string]model.XdsResourceGenerator) map[string]model.XdsResourceGenerator {
 	out := map[string]model.XdsResourceGenerator{}
 	for typeURL, g := range generators {
-		one := guard{g, typeURL, s}
+		one := guard{g, typeURL, p}
 		out[typeURL] = one
 		if delta, ok := g.(model.XdsDeltaResourceGenerator); ok {
 			out[typeURL] = deltaGuard{one, delta}
@@ -60,13 +54,13 @@ func (g deltaGuard) GenerateDeltas(proxy *model.Proxy, req *model.PushRequest, w
 func (g guard) catch(proxy *model.Proxy, req *model.PushRequest, sayNothing func()) {
 	if panicked := recover(); panicked != nil {
 		sayNothing()
-		g.stumbles.stumbled(proxy, g.typeURL, req, panicked)
+		g.pilot.stumbled(proxy, g.typeURL, req, panicked)
 		return
 	}
-	g.stumbles.generated(proxy, g.typeURL, req)
+	g.pilot.generated(proxy, g.typeURL, req)
 }
 
-// stumbled implements [stumbles].
+// stumbled takes in that a generator panicked.
 func (p *Pilot) stumbled(proxy *model.Proxy, typeURL string, req *model.PushRequest, panicked any) {
 	st := p.streams.of(proxy)
 	if st == nil {
@@ -80,7 +74,7 @@ func (p *Pilot) stumbled(proxy *model.Proxy, typeURL string, req *model.PushRequ
 	})
 }
 
-// generated implements [stumbles].
+// generated takes in that one did not.
 func (p *Pilot) generated(proxy *model.Proxy, typeURL string, req *model.PushRequest) {
 	if !whole(req) {
 		return

@@ -23,7 +23,7 @@ type ledger struct {
 	marks  []version  // sent as a whole, oldest first
 	newest version    // acknowledged
 	failed map[string]failure
-	halt   map[string]bool     // types that could not be made for the proxy
+	unmade map[string]bool     // types that could not be made for the proxy
 	acked  map[string]bool     // types
 	routes map[string]bool     // generated since the proxy asked for them
 	wanted map[string][]string // by listener
@@ -49,7 +49,7 @@ type failure struct {
 
 func newLedger(tell func(version, bool)) *ledger {
 	return &ledger{
-		tell: tell, failed: map[string]failure{}, halt: map[string]bool{}, acked: map[string]bool{},
+		tell: tell, failed: map[string]failure{}, unmade: map[string]bool{}, acked: map[string]bool{},
 		routes: map[string]bool{}, wanted: map[string][]string{}, cold: map[string]bool{},
 	}
 }
@@ -140,7 +140,7 @@ func (l *ledger) ack(nonce string) (letter, bool) {
 // repair takes what was applied off the failure of its type.
 func (l *ledger) repair(e letter) {
 	f, ok := l.failed[e.typeURL]
-	if !ok || l.halt[e.typeURL] {
+	if !ok || l.unmade[e.typeURL] {
 		return
 	}
 	f.names = slices.DeleteFunc(f.names, func(n string) bool { return slices.Contains(e.names, n) })
@@ -187,7 +187,7 @@ func (l *ledger) stumble(typeURL string, v version) letter {
 	defer l.mu.Unlock()
 	f := l.failed[typeURL]
 	f.epoch, f.righted = max(f.epoch, v.epoch), 0
-	l.failed[typeURL], l.halt[typeURL] = f, true
+	l.failed[typeURL], l.unmade[typeURL] = f, true
 	return letter{typeURL: typeURL, version: v}
 }
 
@@ -195,17 +195,17 @@ func (l *ledger) stumble(typeURL string, v version) letter {
 func (l *ledger) stumbled() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.halt) > 0
+	return len(l.unmade) > 0
 }
 
 // made enters that everything of a type was made anew.
 func (l *ledger) made(typeURL string, v version) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.halt[typeURL] {
+	if !l.unmade[typeURL] {
 		return
 	}
-	delete(l.halt, typeURL)
+	delete(l.unmade, typeURL)
 	f := l.failed[typeURL]
 	f.right(v.epoch)
 	l.failed[typeURL] = f
@@ -216,7 +216,7 @@ func (l *ledger) made(typeURL string, v version) {
 func (l *ledger) right(epoch uint64) {
 	l.mu.Lock()
 	for t, f := range l.failed {
-		if f.epoch < epoch && !l.halt[t] { // else what is made next
+		if f.epoch < epoch && !l.unmade[t] { // else what is made next
 			f.right(epoch)
 			l.failed[t] = f
 		}
