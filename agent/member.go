@@ -125,7 +125,7 @@ type membership struct {
 	NodeID   string   `json:"nodeID"`
 	Edges    []string `json:"edges"`
 	// Federated are other trust domains whose identities are accepted, by name: their roots, DER.
-	Federated map[string][][]byte `json:"federated,omitempty"`
+	Federated map[string][][]byte `json:"federatedRoots,omitempty"`
 }
 
 // loadMembership reads member.json; the zero value if there is none or it is unreadable, for an edge

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// WriteFile replaces a file, or makes it, readable and writable by this user only: afterwards it has the content, and if
-// that fails or is cut short, what it had before.
+// WriteFile replaces a file, or makes it, readable and writable by this user only: it has the content afterwards, or what it
+// had before, and never a part. Without an error the content outlives the machine.
 func WriteFile(path string, content []byte) error {
 	temp, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
 	if err != nil {

@@ -35,6 +35,9 @@ func (c *Cluster) Apply(revision int64, upserts []*feedpb.Resource, removed []st
 	}
 	c.opened = true
 	names = append(names, c.keepNeeded()...)
+	if first {
+		clear(c.contained.changed) // the cluster may have it already: there is no "before"
+	}
 	c.remember()
 	c.progress.take(revision, names)
 	c.mu.Unlock()

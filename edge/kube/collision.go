@@ -3,6 +3,8 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -51,11 +53,11 @@ func (c *collisions) end(resource string) bool {
 	return was
 }
 
-// clear forgets all: who leads next tells them again.
-func (c *collisions) clear() {
+// all are the resources of which others were told.
+func (c *collisions) all() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	clear(c.told)
+	return slices.Collect(maps.Keys(c.told))
 }
 
 // collide tells both sides that an object of others is in the way. It returns when to try again to tell the other one; 0

@@ -59,7 +59,9 @@ func (c *Cluster) candidate(ctx context.Context) error {
 // standDown forgets what the edge that leads now has of its own.
 func (c *Cluster) standDown() {
 	c.rejections.clear()
-	c.collisions.clear()
+	for _, resource := range c.collisions.all() { // who leads next tells of them again
+		c.separated(resource)
+	}
 	if c.receipts == nil {
 		return
 	}

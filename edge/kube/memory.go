@@ -100,8 +100,11 @@ func (c *Cluster) recallOne(one refused) error {
 	if err := errors.Join(proto.Unmarshal(one.Rejection, rejection), proto.Unmarshal(one.Instead, instead)); err != nil {
 		return err
 	}
-	if w := c.wanted[rejection.Resource]; w != nil && w.Version != rejection.Version || w == nil && instead.Version != rejection.Version {
-		return nil
+	switch w := c.wanted[rejection.Resource]; {
+	case w == nil && instead.Version != rejection.Version, w != nil && w.Version != rejection.Version:
+		return nil // another change than the one that was refused
+	case w != nil && w.Version == instead.Version:
+		return nil // its removal was, and is taken back
 	}
 	h := &hold{}
 	if instead.Name != "" {

@@ -33,7 +33,9 @@ func (r *rejections) know(one *feedpb.Rejection) {
 
 // retell tells all anew.
 func (r *rejections) retell() {
-	for _, one := range r.list() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, one := range r.byResource {
 		r.tell(one)
 	}
 }

@@ -35,7 +35,7 @@ func (p *Pilot) Apply(revision int64, upserts []*feedpb.Resource, removed []stri
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if revision < p.revision { // the hub was restored from a backup
-		p.streams.forgetReceipts()
+		p.streams.forgetReceipts(p.epoch)
 	}
 	p.revision = revision
 	p.prove()

@@ -11,7 +11,7 @@ import (
 )
 
 // trouble is what a stream has to say about containment: that its proxy rejected a response or that none could be made
-// (then there is a message), that it came further, or that it is gone.
+// (then there is no nonce), that it came further (no letter), or that it is gone.
 type trouble struct {
 	stream  *stream
 	letter  letter
@@ -48,7 +48,7 @@ func (p *Pilot) acknowledged(st *stream, v version, advanced bool) {
 	if !advanced {
 		return
 	}
-	p.receipt(st, v.revision)
+	p.receipt(st, v)
 	if p.judge.Load() == st || st.suffers.Load() {
 		p.trouble.add(trouble{stream: st})
 	}
@@ -56,12 +56,12 @@ func (p *Pilot) acknowledged(st *stream, v version, advanced bool) {
 
 // receipt tells that a proxy has acknowledged a revision. A proxy's receipts are told in order: ledgers report from
 // several goroutines.
-func (p *Pilot) receipt(st *stream, revision int64) {
+func (p *Pilot) receipt(st *stream, v version) {
 	st.telling.Lock()
 	defer st.telling.Unlock()
-	if revision > st.told.Load() {
-		st.told.Store(revision)
-		p.events.add(event{receipt: st.name, revision: revision})
+	if v.revision > st.told.Load() && v.epoch > st.forgotten {
+		st.told.Store(v.revision)
+		p.events.add(event{receipt: st.name, revision: v.revision})
 	}
 }
 
@@ -85,7 +85,7 @@ func (p *Pilot) handle(t trouble) {
 	case t.gone:
 		p.relieve(t.stream)
 		p.replaceJudge(t.stream)
-	case t.message != "":
+	case t.letter.typeURL != "":
 		p.rejected(t)
 	default:
 		p.relieve(t.stream)

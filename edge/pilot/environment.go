@@ -62,8 +62,8 @@ func (p *Pilot) serve() {
 		v3.ExtensionConfigurationType: &xds.EcdsGenerator{ConfigGenerator: generate},
 		v3.NameTableType:              &xds.NdsGenerator{ConfigGenerator: generate},
 		v3.SecretType:                 secretGenerator{xds.NewSecretGen(p.secrets, s.Cache, cluster.ID(p.zone), p.env.Mesh())},
-		tailType:                      tail{p.streams, &p.current},
 	})
+	s.Generators[tailType] = tail{p.streams, &p.current}
 	p.xds = s
 }
 

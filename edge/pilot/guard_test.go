@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	networking "istio.io/api/networking/v1alpha3"
 	v3 "istio.io/istio/pilot/pkg/xds/v3"
 
@@ -45,12 +46,13 @@ func TestWhatIstioPanicsOverAloneGoesBack(t *testing.T) {
 	w.awaitReceipt("reviews-1", 2)
 	w.awaitReceipt("ratings-1", 2)
 
-	w.apply(3, fallOver(t, "bad", "place"), shopService(t, "new", "240.0.0.9", 9080, "HTTP"), hostRoute(t, "ratings", "1", "three"),
+	c.pick, other.pick = c.leadsSomewhere, other.leadsSomewhere
+	w.apply(3, fallOver(t, "bad", "place"), shopService(t, "new", "240.0.0.9", 9080, "HTTP"), hostRoute(t, "new", "1", "three"),
 		pack(t, "Sidecar/shop/default", "2", &networking.Sidecar{Egress: []*networking.IstioEgressListener{{Hosts: []string{"shop/*"}}}}))
 	for name, c := range map[string]*client{"reviews-1": c, "ratings-1": other} {
 		w.awaitReceipt(name, 3)
 		c.await(name+" has what came with it", func() bool {
-			return strings.Contains(c.text(v3.RouteType, "9080"), "three") && c.text(v3.ClusterType, "outbound|9080||new.shop.mesh") != ""
+			return strings.Contains(c.text(v3.RouteType, "9080"), "three") && c.text(v3.ClusterType, newCluster) != ""
 		})
 	}
 	if all := w.pilot.Rejections(); len(all) != 1 || all[0].Resource != "DestinationRule/shop/ledger" || all[0].Version != "bad" ||
@@ -72,4 +74,18 @@ func TestWhatIstioPanicsOverAloneGoesBack(t *testing.T) {
 			t.Errorf("rejections %v", all)
 		}
 	})
+}
+
+const newCluster = "outbound|9080||new.shop.mesh"
+
+// leadsSomewhere finds a route of which the cluster is missing. It is for [client.pick].
+func (c *client) leadsSomewhere(resp *discovery.DeltaDiscoveryResponse) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range resp.Resources {
+		if resp.TypeUrl == v3.RouteType && strings.Contains(string(r.Resource.Value), newCluster) && c.has[v3.ClusterType][newCluster] == nil {
+			c.t.Errorf("a route leads to %s, which is not there", newCluster)
+		}
+	}
+	return ""
 }

@@ -23,7 +23,7 @@ type ledger struct {
 	marks  []version  // sent as a whole, oldest first
 	newest version    // acknowledged
 	failed map[string]failure
-	unmade map[string]bool     // types that could not be made for the proxy
+	unmade map[string]uint64   // types that could not be made for the proxy, and in which epoch
 	acked  map[string]bool     // types
 	routes map[string]bool     // generated since the proxy asked for them
 	wanted map[string][]string // by listener
@@ -49,7 +49,7 @@ type failure struct {
 
 func newLedger(tell func(version, bool)) *ledger {
 	return &ledger{
-		tell: tell, failed: map[string]failure{}, unmade: map[string]bool{}, acked: map[string]bool{},
+		tell: tell, failed: map[string]failure{}, unmade: map[string]uint64{}, acked: map[string]bool{},
 		routes: map[string]bool{}, wanted: map[string][]string{}, cold: map[string]bool{},
 	}
 }
@@ -140,7 +140,7 @@ func (l *ledger) ack(nonce string) (letter, bool) {
 // repair takes what was applied off the failure of its type.
 func (l *ledger) repair(e letter) {
 	f, ok := l.failed[e.typeURL]
-	if !ok || l.unmade[e.typeURL] {
+	if _, missing := l.unmade[e.typeURL]; !ok || missing {
 		return
 	}
 	f.names = slices.DeleteFunc(f.names, func(n string) bool { return slices.Contains(e.names, n) })
@@ -185,10 +185,28 @@ func (l *ledger) nack(nonce, message string) (letter, bool) {
 func (l *ledger) stumble(typeURL string, v version) letter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.miss(typeURL, v)
+	return letter{typeURL: typeURL, version: v}
+}
+
+// withhold tells whether another response of the version could not be made, and enters that this one was not.
+func (l *ledger) withhold(typeURL string, v version) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for other, epoch := range l.unmade {
+		if other != typeURL && epoch == v.epoch {
+			l.miss(typeURL, v)
+			return true
+		}
+	}
+	return false
+}
+
+// miss enters that the proxy lacks a response. Caller holds mu.
+func (l *ledger) miss(typeURL string, v version) {
 	f := l.failed[typeURL]
 	f.epoch, f.righted = max(f.epoch, v.epoch), 0
-	l.failed[typeURL], l.unmade[typeURL] = f, true
-	return letter{typeURL: typeURL, version: v}
+	l.failed[typeURL], l.unmade[typeURL] = f, v.epoch
 }
 
 // stumbled tells whether something could not be made and was not since.
@@ -202,7 +220,7 @@ func (l *ledger) stumbled() bool {
 func (l *ledger) made(typeURL string, v version) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.unmade[typeURL] {
+	if _, missing := l.unmade[typeURL]; !missing {
 		return
 	}
 	delete(l.unmade, typeURL)
@@ -216,7 +234,7 @@ func (l *ledger) made(typeURL string, v version) {
 func (l *ledger) right(epoch uint64) {
 	l.mu.Lock()
 	for t, f := range l.failed {
-		if f.epoch < epoch && !l.unmade[t] { // else what is made next
+		if _, missing := l.unmade[t]; f.epoch < epoch && !missing { // else what is made next
 			f.right(epoch)
 			l.failed[t] = f
 		}

@@ -24,6 +24,8 @@ type sharing struct {
 	streams *streams
 	store   *store
 	slots   chan struct{}
+	// gateway is held while listeners of a gateway are made: Istio edits the Gateway objects meanwhile, which others read.
+	gateway sync.Mutex
 
 	mu    sync.Mutex // guards the rest
 	epoch uint64     // whose routes are in made: the newest
@@ -57,6 +59,10 @@ func (g *sharing) enter() (leave func()) {
 // BuildListeners implements [core.ConfigGenerator].
 func (g *sharing) BuildListeners(proxy *model.Proxy, push *model.PushContext) []*listenerv3.Listener {
 	defer g.enter()()
+	if proxy.Type == model.Router {
+		g.gateway.Lock()
+		defer g.gateway.Unlock()
+	}
 	all := g.ConfigGenerator.BuildListeners(proxy, push)
 	tellUnreached(all)
 	return all

@@ -37,8 +37,9 @@ type stream struct {
 	order  *order
 	report func(trouble)
 	told   atomic.Int64 // newest revision of a receipt
-	// telling is held while a receipt is told.
-	telling sync.Mutex
+	// telling is held while a receipt is told; acknowledgements of the epoch forgotten and before are none any more.
+	telling   sync.Mutex
+	forgotten uint64
 	// suffers means that the proxy rejected something for reasons of its own.
 	suffers atomic.Bool
 

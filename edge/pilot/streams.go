@@ -111,12 +111,15 @@ func (s *streams) receipts() map[string]int64 {
 	return out
 }
 
-// forgetReceipts makes the proxies' next acknowledgements receipts whatever came before.
-func (s *streams) forgetReceipts() {
+// forgetReceipts makes the proxies' acknowledgements after the epoch receipts whatever came before.
+func (s *streams) forgetReceipts(epoch uint64) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, st := range s.byNode {
+		st.telling.Lock()
 		st.told.Store(0)
+		st.forgotten = epoch
+		st.telling.Unlock()
 	}
 }
 

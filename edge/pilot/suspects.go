@@ -39,6 +39,9 @@ func (p *Pilot) suspects(t trouble) []*entry {
 	}
 	since := max(t.stream.ledger.acknowledged().epoch, p.streams.proven(t.stream.class))
 	all := p.changedBetween(since, t, func(e *entry) bool { return !e.proven() })
+	if t.letter.nonce == "" {
+		return all // the words are not about any of them
+	}
 	if len(all) == 0 && since == 0 { // nobody like it was here before: what others accept may not touch them
 		return onlyOne(narrow(p.changedBetween(since, t, (*entry).proven), t.message))
 	}

@@ -116,7 +116,12 @@ func (s *receipts) oneIstiod(t *testing.T) {
 // takeOver kills the edge that writes: the other one learns what it needs, and proves what it writes.
 func (s *receipts) takeOver(t *testing.T) {
 	s.runEdge(s.mesh.Machine("prod-edge2"), s.prod, shared)
-	s.connected(1)
+	meshtest.Eventually(t, "the second edge is there", func() error {
+		if edges := s.mesh.Kubectl("get", "zone/prod-1", "--output=jsonpath={.status.edges}"); edges != "2" {
+			return fmt.Errorf("%s edges", edges)
+		}
+		return nil
+	})
 	s.leader.Kill()
 	for _, share := range []int{0, 100} {
 		s.mesh.Apply(weights("v1", 100-share, "v2", share))
