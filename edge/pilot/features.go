@@ -2,6 +2,7 @@ package pilot
 
 import (
 	"math"
+	"sync"
 
 	meshconfig "istio.io/api/mesh/v1alpha1"
 	"istio.io/istio/pilot/pkg/features"
@@ -24,9 +25,9 @@ const (
 	istioVersion = "1.31.0"
 )
 
-// setFeatures sets Istio's package variables. They are read while configuration is generated, so this
-// must come before anything is served.
-func setFeatures() {
+// setFeatures sets Istio's package variables, once. They are read while configuration is generated, so this must come
+// before anything is served.
+var setFeatures = sync.OnceFunc(func() {
 	// Filters that only Istio's own build of Envoy has.
 	features.ALPNFilter = false
 	features.MetadataExchange = false
@@ -39,7 +40,7 @@ func setFeatures() {
 	features.JwksFetchMode = jwt.Envoy
 	quiet()
 	orderPushes()
-}
+})
 
 // quiet leaves Istio's logs to errors: what matters of streams is logged here, with our names. That a host of keys is
 // unknown it would say in every push; the hub says it on the object.

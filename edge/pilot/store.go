@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	networking "istio.io/api/networking/v1alpha3"
 	"istio.io/istio/pilot/pkg/model"
 	"istio.io/istio/pkg/config"
@@ -130,13 +131,30 @@ func (s *store) List(kind config.GroupVersionKind, namespace string) []config.Co
 	var out []config.Config
 	for k, c := range s.objects[kind] {
 		if namespace == model.NamespaceAll || namespace == k.namespace {
-			out = append(out, c)
+			out = append(out, editable(c))
 		}
 	}
 	slices.SortFunc(out, func(a, b config.Config) int {
 		return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name)
 	})
 	return out
+}
+
+// editable returns an object of which Istio may edit what it edits while others read: hosts of destination rules when a push
+// begins, TLS of gateways when listeners are made.
+func editable(c config.Config) config.Config {
+	switch spec := c.Spec.(type) {
+	case *networking.DestinationRule: // there are many: only the rule itself is a copy
+		rule := spec.ProtoReflect().New()
+		spec.ProtoReflect().Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+			rule.Set(field, value)
+			return true
+		})
+		c.Spec = rule.Interface()
+	case *networking.Gateway:
+		c.Spec = spec.DeepCopy()
+	}
+	return c
 }
 
 var errReadOnly = errors.New("configuration comes from the hub only")
