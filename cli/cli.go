@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"sync"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
@@ -71,10 +72,13 @@ func addAll(root *cobra.Command, group string, commands ...*cobra.Command) {
 	root.AddCommand(commands...)
 }
 
+// quiet leaves out the libraries' asides, once for the process: what runs beside a command may be logging.
+var quiet = sync.OnceFunc(func() { klog.SetLogger(logr.Discard()) })
+
 // Run executes a command line, without the program's name, and returns the exit code. Everything
 // there is to say has been printed when it returns.
 func (c *CLI) Run(ctx context.Context, args []string) (code int) {
-	klog.SetLogger(logr.Discard()) // the libraries' asides; what fails is reported below
+	quiet()
 	cmdutil.BehaviorOnFatal(func(text string, code int) { panic(fatal{text, code}) })
 	defer func() {
 		switch end := recover().(type) {
