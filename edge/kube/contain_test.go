@@ -256,6 +256,9 @@ func TestContainRemoval(t *testing.T) {
 	c.restart()
 	c.apply(2, "b 1")
 	c.expect("a 1, b 1", "a 1")
+	c.restart()
+	c.apply(2, "a 1", "b 1") // the removal was taken back meanwhile
+	c.expect("a 1, b 1", "")
 	c.apply(3, "a 3")
 	c.expect("a 3, b 1", "")
 }

@@ -19,15 +19,20 @@ func (c *court) send(revision int64, name, version string, body proto.Message) {
 	if body == nil {
 		removed = []string{name}
 	} else {
-		packed, err := anypb.New(body)
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		upserts = []*feedpb.Resource{{Name: name, Version: version, Body: packed}}
+		upserts = []*feedpb.Resource{c.resource(name, version, body)}
 	}
 	if err := c.Apply(revision, upserts, removed); err != nil {
 		c.t.Fatal(err)
 	}
+}
+
+func (c *court) resource(name, version string, body proto.Message) *feedpb.Resource {
+	c.t.Helper()
+	packed, err := anypb.New(body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return &feedpb.Resource{Name: name, Version: version, Body: packed}
 }
 
 func leadsTo(host, subset string) *networking.VirtualService {
@@ -94,10 +99,13 @@ func TestKeepDestinations(t *testing.T) {
 	}
 	c.pass(nil)
 	c.restart()
-	c.send(10, "VirtualService/x/h", "2", leadsTo("h", "b"))
-	c.send(10, "DestinationRule/x/h", "5", subsets("h", "c"))
-	if got := c.subsetsNow(); got != "c a" {
-		t.Errorf("subsets %q after another restart", got)
+	if err := c.Apply(10, []*feedpb.Resource{
+		c.resource("VirtualService/x/h", "2", leadsTo("h", "b")), c.resource("DestinationRule/x/h", "5", subsets("h", "c")),
+	}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.subsetsNow(); got != "c a" || len(c.contained.changed) > 0 {
+		t.Errorf("subsets %q after another restart, suspects %v", got, c.contained.changed)
 	}
 	c.pass(nil)
 	c.send(11, "VirtualService/x/h", "4", leadsTo("h", "d")) // another try, which is refused too

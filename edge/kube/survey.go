@@ -27,10 +27,11 @@ type survey struct {
 	restless time.Duration        // pause before the next look
 }
 
-// How often is looked: at once while something moves, slowly for proxies that do not answer, and seldom when all
-// have all, for those that come and go.
+// How often is looked: at once for a new revision, soon while something moves, slowly for proxies that do not answer, and
+// seldom when all have all, for those that come and go.
 const (
-	soon   = 3 * time.Millisecond
+	atOnce = 2 * time.Millisecond
+	soon   = 10 * time.Millisecond
 	late   = time.Second
 	seldom = 5 * time.Second
 )
@@ -72,7 +73,7 @@ func (s *survey) aim() {
 		return
 	}
 	s.target = next
-	s.wanted, s.began, s.judged, s.restless = s.cluster.ownVersions(), s.now(), false, soon
+	s.wanted, s.began, s.judged, s.restless = s.cluster.ownVersions(), s.now(), false, atOnce
 	for _, l := range s.links {
 		l.begin()
 	}

@@ -59,8 +59,8 @@ func (p *Pilot) acknowledged(st *stream, v version, advanced bool) {
 func (p *Pilot) receipt(st *stream, v version) {
 	st.telling.Lock()
 	defer st.telling.Unlock()
-	if v.revision > st.told.Load() && v.epoch > st.forgotten {
-		st.told.Store(v.revision)
+	if v.revision > st.told && v.epoch > st.forgotten {
+		st.told = v.revision
 		p.events.add(event{receipt: st.name, revision: v.revision})
 	}
 }

@@ -129,10 +129,10 @@ func (p *Pilot) send(req *model.PushRequest) {
 
 // needsPush is asked by Istio before it generates for a proxy. A proxy that needs nothing has the revision.
 func (p *Pilot) needsPush(proxy *model.Proxy, req *model.PushRequest) (*model.PushRequest, bool) {
-	narrowed, needed := xds.DefaultProxyNeedsPush(proxy, req)
 	if st := p.streams.of(proxy); st != nil && st.ledger.stumbled() {
 		return again(req), true
 	}
+	narrowed, needed := xds.DefaultProxyNeedsPush(proxy, req)
 	if !needed {
 		p.streams.sent(proxy, req)
 	}

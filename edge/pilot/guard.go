@@ -32,18 +32,8 @@ func (p *Pilot) guarded(generators map[string]model.XdsResourceGenerator) map[st
 
 // Generate implements [model.XdsResourceGenerator].
 func (g guard) Generate(proxy *model.Proxy, w *model.WatchedResource, req *model.PushRequest) (r model.Resources, d model.XdsLogDetails, err error) {
-	st := g.pilot.streams.of(proxy)
-	if st.withholds(g.typeURL, req) {
-		return nil, model.DefaultXdsLogDetails, nil
-	}
-	defer func() {
-		if panicked := recover(); panicked != nil {
-			r, d, err = nil, model.DefaultXdsLogDetails, nil
-			g.pilot.stumbled(st, proxy, g.typeURL, req, panicked)
-		}
-	}()
-	r, d, err = g.XdsResourceGenerator.Generate(proxy, w, req)
-	st.made(g.typeURL, req)
+	d = model.DefaultXdsLogDetails
+	g.attempt(proxy, req, func() { r, d, err = g.XdsResourceGenerator.Generate(proxy, w, req) })
 	return r, d, err
 }
 
@@ -57,43 +47,39 @@ type deltaGuard struct {
 func (g deltaGuard) GenerateDeltas(proxy *model.Proxy, req *model.PushRequest, w *model.WatchedResource) (
 	r model.Resources, gone model.DeletedResources, d model.XdsLogDetails, used bool, err error,
 ) {
-	st := g.pilot.streams.of(proxy)
-	if st.withholds(g.typeURL, req) {
-		return nil, nil, model.DefaultXdsLogDetails, true, nil
-	}
-	defer func() {
-		if panicked := recover(); panicked != nil {
-			r, gone, d, used, err = nil, nil, model.DefaultXdsLogDetails, true, nil
-			g.pilot.stumbled(st, proxy, g.typeURL, req, panicked)
-		}
-	}()
-	r, gone, d, used, err = g.delta.GenerateDeltas(proxy, req, w)
-	st.made(g.typeURL, req)
+	d, used = model.DefaultXdsLogDetails, true
+	g.attempt(proxy, req, func() { r, gone, d, used, err = g.delta.GenerateDeltas(proxy, req, w) })
 	return r, gone, d, used, err
 }
 
-// withholds tells whether a response must not be made because one of the same push could not be: routes without their
-// clusters lead nowhere. What a proxy asks for by itself is made. A nil stream is one that is gone.
-func (st *stream) withholds(typeURL string, req *model.PushRequest) bool {
-	return st != nil && req.Delta.IsEmpty() && st.ledger.withhold(typeURL, parseVersion(req.Push.PushVersion))
-}
-
-// made takes in that a generator went well.
-func (st *stream) made(typeURL string, req *model.PushRequest) {
-	if whole := req.Forced && req.Delta.IsEmpty(); st != nil && whole {
-		st.ledger.made(typeURL, parseVersion(req.Push.PushVersion))
+// attempt generates, unless something else of the push could not be made: routes without their clusters lead nowhere.
+// What a proxy asks for by itself is made all the same.
+func (g guard) attempt(proxy *model.Proxy, req *model.PushRequest, generate func()) {
+	st, v := g.pilot.streams.of(proxy), parseVersion(req.Push.PushVersion)
+	push := st != nil && req.Delta.IsEmpty() // no answer, and not to a proxy that is gone
+	if push && st.ledger.withhold(g.typeURL, v) {
+		return
+	}
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			g.pilot.stumbled(st, proxy, g.typeURL, v, panicked)
+		}
+	}()
+	generate()
+	if push && req.Forced { // and so of everything
+		st.ledger.made(g.typeURL, v)
 	}
 }
 
 // stumbled takes in that a generator panicked.
-func (p *Pilot) stumbled(st *stream, proxy *model.Proxy, typeURL string, req *model.PushRequest, panicked any) {
+func (p *Pilot) stumbled(st *stream, proxy *model.Proxy, typeURL string, v version, panicked any) {
 	what := v3.GetShortType(typeURL)
 	p.log.Error("Istio panicked", "proxy", proxy.ID, "type", what, "panic", panicked, "stack", string(debug.Stack()))
 	if st == nil {
 		return
 	}
 	p.trouble.add(trouble{
-		stream: st, letter: st.ledger.stumble(typeURL, parseVersion(req.Push.PushVersion)),
+		stream: st, letter: st.ledger.stumble(typeURL, v),
 		message: fmt.Sprintf("Istio cannot make configuration (%s) of it, by a fault of its own: %v", what, panicked),
 	})
 }

@@ -23,7 +23,6 @@ type ledger struct {
 	marks  []version  // sent as a whole, oldest first
 	newest version    // acknowledged
 	failed map[string]failure
-	unmade map[string]uint64   // types that could not be made for the proxy, and in which epoch
 	acked  map[string]bool     // types
 	routes map[string]bool     // generated since the proxy asked for them
 	wanted map[string][]string // by listener
@@ -45,11 +44,12 @@ type failure struct {
 	names   []string
 	epoch   uint64 // the newest rejected
 	righted uint64 // 0 while nothing has put it right
+	unmade  bool   // it could not be made for the proxy: only everything of the type, made anew, puts it right
 }
 
 func newLedger(tell func(version, bool)) *ledger {
 	return &ledger{
-		tell: tell, failed: map[string]failure{}, unmade: map[string]uint64{}, acked: map[string]bool{},
+		tell: tell, failed: map[string]failure{}, acked: map[string]bool{},
 		routes: map[string]bool{}, wanted: map[string][]string{}, cold: map[string]bool{},
 	}
 }
@@ -140,7 +140,7 @@ func (l *ledger) ack(nonce string) (letter, bool) {
 // repair takes what was applied off the failure of its type.
 func (l *ledger) repair(e letter) {
 	f, ok := l.failed[e.typeURL]
-	if _, missing := l.unmade[e.typeURL]; !ok || missing {
+	if !ok || f.unmade {
 		return
 	}
 	f.names = slices.DeleteFunc(f.names, func(n string) bool { return slices.Contains(e.names, n) })
@@ -175,7 +175,7 @@ func (l *ledger) nack(nonce, message string) (letter, bool) {
 	}
 	l.failed[e.typeURL] = failure{
 		names: append(f.names, named(e.names, message)...),
-		epoch: max(f.epoch, e.version.epoch),
+		epoch: max(f.epoch, e.version.epoch), unmade: f.unmade,
 	}
 	return e, true
 }
@@ -185,7 +185,7 @@ func (l *ledger) nack(nonce, message string) (letter, bool) {
 func (l *ledger) right(epoch uint64) {
 	l.mu.Lock()
 	for t, f := range l.failed {
-		if _, missing := l.unmade[t]; f.epoch < epoch && !missing { // else what is made next
+		if f.epoch < epoch && !f.unmade {
 			f.right(epoch)
 			l.failed[t] = f
 		}

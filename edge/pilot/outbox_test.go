@@ -4,6 +4,8 @@ import (
 	"maps"
 	"testing"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+
 	"github.com/isthmus-mesh/isthmus/feed/feedpb"
 )
 
@@ -22,4 +24,19 @@ func TestTheLastReceiptCounts(t *testing.T) {
 	if want := map[string]int64{"reviews-1": 8, "web-1": 8}; !maps.Equal(r.receipts, want) {
 		t.Errorf("receipts %v, want %v", r.receipts, want)
 	}
+}
+
+// After the hub came back from a backup, what a proxy acknowledged of before is no receipt, however late it comes.
+func TestReceiptsOfBeforeABackup(t *testing.T) {
+	w := newWorld(t)
+	st := &stream{name: "web-1", node: &corev3.Node{}, over: make(chan struct{})}
+	w.pilot.streams.add(st)
+	w.pilot.receipt(st, version{4, 8})
+	w.pilot.streams.forgetReceipts(5)
+	w.pilot.receipt(st, version{5, 9})
+	if told := w.pilot.Receipts()["web-1"]; told != 0 {
+		t.Errorf("revision %d is told", told)
+	}
+	w.pilot.receipt(st, version{6, 3})
+	w.events.await(t, "the receipt after the backup", func() bool { return w.events.receipts["web-1"] == 3 })
 }

@@ -36,9 +36,10 @@ type stream struct {
 	out    *outgoing
 	order  *order
 	report func(trouble)
-	told   atomic.Int64 // newest revision of a receipt
-	// telling is held while a receipt is told; acknowledgements of the epoch forgotten and before are none any more.
+	// telling guards told, the newest revision of a receipt, and forgotten: acknowledgements of that epoch and before are no
+	// receipts any more.
 	telling   sync.Mutex
+	told      int64
 	forgotten uint64
 	// suffers means that the proxy rejected something for reasons of its own.
 	suffers atomic.Bool

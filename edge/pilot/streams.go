@@ -105,7 +105,9 @@ func (s *streams) receipts() map[string]int64 {
 	out := make(map[string]int64, len(s.byName))
 	for name, sts := range s.byName {
 		for st := range sts {
-			out[name] = max(out[name], st.told.Load())
+			st.telling.Lock()
+			out[name] = max(out[name], st.told)
+			st.telling.Unlock()
 		}
 	}
 	return out
@@ -117,8 +119,7 @@ func (s *streams) forgetReceipts(epoch uint64) {
 	defer s.mu.RUnlock()
 	for _, st := range s.byNode {
 		st.telling.Lock()
-		st.told.Store(0)
-		st.forgotten = epoch
+		st.told, st.forgotten = 0, epoch
 		st.telling.Unlock()
 	}
 }

@@ -13,8 +13,8 @@ func (l *ledger) stumble(typeURL string, v version) letter {
 func (l *ledger) withhold(typeURL string, v version) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for other, epoch := range l.unmade {
-		if other != typeURL && epoch == v.epoch {
+	for other, f := range l.failed {
+		if other != typeURL && f.unmade && f.epoch == v.epoch {
 			l.miss(typeURL, v)
 			return true
 		}
@@ -25,26 +25,29 @@ func (l *ledger) withhold(typeURL string, v version) bool {
 // miss enters that the proxy lacks a response. Caller holds mu.
 func (l *ledger) miss(typeURL string, v version) {
 	f := l.failed[typeURL]
-	f.epoch, f.righted = max(f.epoch, v.epoch), 0
-	l.failed[typeURL], l.unmade[typeURL] = f, v.epoch
+	f.epoch, f.righted, f.unmade = max(f.epoch, v.epoch), 0, true
+	l.failed[typeURL] = f
 }
 
 // stumbled tells whether something could not be made and was not since.
 func (l *ledger) stumbled() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.unmade) > 0
+	for _, f := range l.failed {
+		if f.unmade {
+			return true
+		}
+	}
+	return false
 }
 
 // made enters that everything of a type was made anew.
 func (l *ledger) made(typeURL string, v version) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, missing := l.unmade[typeURL]; !missing {
-		return
+	if f := l.failed[typeURL]; f.unmade {
+		f.unmade = false
+		f.right(v.epoch)
+		l.failed[typeURL] = f
 	}
-	delete(l.unmade, typeURL)
-	f := l.failed[typeURL]
-	f.right(v.epoch)
-	l.failed[typeURL] = f
 }

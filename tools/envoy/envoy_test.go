@@ -221,7 +221,7 @@ func TestPinsAreWellFormed(t *testing.T) {
 	}
 }
 
-// upstream serves content as the file of the release, and pins the checksum of another content.
+// upstream serves content as the file of the release, and pins the checksum of one.
 func (w *world) upstream(served, pinned string) {
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/v"+Version+"/envoy-file" {
