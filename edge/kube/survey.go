@@ -27,11 +27,10 @@ type survey struct {
 	restless time.Duration        // pause before the next look
 }
 
-// How often is looked: at once for a new revision, soon while something moves, slowly for proxies that do not answer, and
-// seldom when all have all, for those that come and go.
+// How often is looked: at once while something moves, slowly for proxies that do not answer, and seldom when all
+// have all, for those that come and go.
 const (
-	atOnce = 2 * time.Millisecond
-	soon   = 10 * time.Millisecond
+	soon   = 3 * time.Millisecond
 	late   = time.Second
 	seldom = 5 * time.Second
 )
@@ -73,7 +72,7 @@ func (s *survey) aim() {
 		return
 	}
 	s.target = next
-	s.wanted, s.began, s.judged, s.restless = s.cluster.ownVersions(), s.now(), false, atOnce
+	s.wanted, s.began, s.judged, s.restless = s.cluster.ownVersions(), s.now(), false, soon
 	for _, l := range s.links {
 		l.begin()
 	}
